@@ -1,0 +1,63 @@
+"""Fine-tune the model with the values that the search found.
+
+Reads:  data/tokens, models/search/best.json, the weights
+Writes: models/trained (torch/ with the weights of the best epoch, curves.csv); its run in MLflow
+Params: project, seed, model, training, train
+"""
+
+import shutil
+
+import pandas as pd
+
+from pipeline import Params, Paths, alone, main
+from textmill import tracking
+from textmill.artifacts import atomic, read_json
+from textmill.data.tokens import read_meta
+from textmill.models.folder import save_model
+from textmill.training.builders import build_model, settings
+from textmill.training.fit import TrainingData, fit
+from textmill.training.lit_module import Hyperparameters
+
+
+def run(params: Params, paths: Paths) -> None:
+    data = TrainingData.open(paths.tokens)
+    hyper = Hyperparameters(**read_json(paths.best)["values"])
+    model = build_model(params, data.num_labels)
+    declared = {
+        "seed": params.seed,
+        "model": params.model.model_dump(),
+        "training": params.training.model_dump(),
+        "train": params.train.model_dump(),
+    }
+    code = ["training", "models", "data/batches.py"]
+    lineage = tracking.lineage("train", declared, code, [paths.tokens, paths.best])
+    checkpoints = paths.checkpoints(lineage["key"])
+
+    with alone(paths, "train"), tracking.model_run(paths, params.project, "trained") as active:
+        tracking.log(params={**vars(hyper), **declared["training"], **declared["train"], "seed": params.seed})
+        fitted = fit(
+            model,
+            data,
+            settings(params, epochs=params.train.epochs, patience=params.train.patience),
+            hyper,
+            checkpoints=checkpoints,
+            logger=tracking.lightning_logger(active),
+            progress="train",
+        )
+        with atomic(paths.model("trained")) as folder:
+            description = {
+                "labels": read_meta(paths.tokens)["labels"],
+                "parent": None,
+                "hyperparameters": vars(hyper),
+                "lineage": lineage,
+            }
+            save_model(folder / "torch", model, description)
+            pd.DataFrame(fitted.curves).to_csv(folder / "curves.csv", index=False)
+        tracking.log(metrics={"best_validation_f1_macro": fitted.f1_macro})
+        tracking.tag(lineage)
+    shutil.rmtree(checkpoints)
+    print(f"Trained {len(fitted.curves)} epochs; best macro-F1 on validation {fitted.f1_macro:.4f}")
+
+
+if __name__ == "__main__":
+    main(run)

@@ -1,0 +1,77 @@
+"""PyTorch to ONNX, with parity checked on real documents."""
+
+import logging
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from textmill.data.tokens import TokenArrays
+
+MAX_DIFFERENCE = 1e-3  # of a logit, in float32; exports here stay below 1e-5
+OPSET = 20  # opset 23's Attention op makes an invalid graph after dynamic quantization
+
+
+def export_onnx(model: nn.Module, path: Path, tokens: TokenArrays, pad_id: int) -> float:
+    """Write `model.onnx`: input_ids and attention_mask int64 [B, T] in, logits float32 [B, C] out, B and T free.
+
+    Args:
+        tokens: documents on which the graph is compared with the model.
+
+    Returns:
+        The largest difference of a logit. Above `MAX_DIFFERENCE` it is our mistake: AssertionError.
+    """
+    import onnx
+    from torch.export import Dim
+
+    model = model.eval()
+    ids_BT, mask_BT = _example(tokens, pad_id)
+    encoder = getattr(model, "encoder", None)
+    if encoder is not None:
+        encoder.set_attn_implementation("eager")  # plain MatMul and Softmax are what the quantizer knows
+    shapes = {0: Dim("documents"), 1: Dim("tokens")}
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            model,
+            (ids_BT, mask_BT),
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=["input_ids", "attention_mask"],
+            output_names=["logits"],
+            dynamic_shapes=(shapes, shapes),
+            verbose=False,
+        )
+        expected_BC = model(ids_BT, mask_BT).numpy()
+    assert program is not None
+    graph = program.model_proto
+    del graph.graph.value_info[:]  # shapes of the example; the quantizer would take them for given
+    onnx.save(graph, path)
+    if encoder is not None:
+        encoder.set_attn_implementation("sdpa")
+    difference = float(np.abs(_run(path, ids_BT, mask_BT) - expected_BC).max())
+    assert difference <= MAX_DIFFERENCE, f"{path} differs from the model by {difference:g} in a logit"
+    return difference
+
+
+def _example(tokens: TokenArrays, pad_id: int, num_documents: int = 8) -> tuple[torch.Tensor, torch.Tensor]:
+    """Documents of unlike lengths, so that the mask matters: int64 [B, T] ids and mask."""
+    lengths = np.asarray(tokens.lengths)
+    order = np.argsort(lengths, kind="stable")
+    chosen = order[np.linspace(0, len(order) - 1, num_documents).astype(int)]
+    width = int(lengths[chosen].max())
+    ids_BT = torch.full((num_documents, width), pad_id, dtype=torch.int64)
+    for row, document in enumerate(chosen):
+        ids_BT[row, : lengths[document]] = torch.from_numpy(tokens[int(document)].astype(np.int64))
+    mask_BT = (torch.arange(width) < torch.from_numpy(lengths[chosen])[:, None]).long()
+    return ids_BT, mask_BT
+
+
+def _run(path: Path, ids_BT: torch.Tensor, mask_BT: torch.Tensor) -> np.ndarray:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    return session.run(["logits"], {"input_ids": ids_BT.numpy(), "attention_mask": mask_BT.numpy()})[0]

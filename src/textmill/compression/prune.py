@@ -1,0 +1,96 @@
+"""Structured pruning: attention heads and feed-forward units leave the network.
+
+Importance is first-order: how much the loss would change if a unit's output were zero, |activation x gradient|
+per document (Molchanov et al. 2017, https://arxiv.org/abs/1611.06440; for heads Michel et al. 2019,
+https://arxiv.org/abs/1905.10650, whose norm per layer makes layers comparable).
+
+Shape suffixes: B documents, T tokens, H heads, S head size, F feed-forward units, L layers.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from textmill.compression.recovery import Recovery
+from textmill.data.batches import train_batches
+from textmill.models.transformer import keep_feed_forward, keep_heads, num_heads
+from textmill.training.fit import TrainingData, fit
+
+NUM_DOCUMENTS = 512  # that importance is measured on; its ranking is stable from a few hundred
+
+
+def prune(
+    model: Any, recovery: Recovery, *, heads: float, feed_forward: float, epochs: int, learning_rate: float
+) -> Any:
+    """Remove the least important shares of heads and feed-forward units, then train to recover.
+
+    Shares are of all layers together: a layer that matters keeps more. Every layer keeps at least one of each.
+
+    Raises:
+        UnsupportedArchitecture: the model's layers are not BERT-like.
+    """
+    head_scores, unit_scores = importance(model, recovery.data, recovery.settings.batch_size, recovery.settings.seed)
+    for layer, kept in zip(model.layers, most_important(head_scores, 1 - heads), strict=True):
+        keep_heads(layer, kept)
+    for layer, kept in zip(model.layers, most_important(unit_scores, 1 - feed_forward), strict=True):
+        keep_feed_forward(layer, kept)
+    fit(
+        model,
+        recovery.data,
+        replace(recovery.settings, epochs=epochs, patience=epochs),
+        replace(recovery.hyper, learning_rate=learning_rate),
+        checkpoints=recovery.checkpoints / "prune",
+        logger=recovery.logger,
+        progress="prune",
+    )
+    return model
+
+
+def importance(model: Any, data: TrainingData, batch_size: int, seed: int) -> tuple[list[Tensor], list[Tensor]]:
+    """Importance of heads and of feed-forward units: per layer float32 [H] and [F], on documents of the train split."""
+    head_scores = [torch.zeros(num_heads(layer)) for layer in model.layers]
+    unit_scores = [torch.zeros(layer.intermediate.dense.out_features) for layer in model.layers]
+    hooks = []
+    for layer, of_heads, of_units in zip(model.layers, head_scores, unit_scores, strict=True):
+        hooks.append(_watch(layer.attention.output.dense, of_heads))
+        hooks.append(_watch(layer.output.dense, of_units))
+    model.eval().set_dropout(0.0)
+    indices = torch.randperm(len(data.train), generator=torch.Generator().manual_seed(seed))[:NUM_DOCUMENTS].numpy()
+    try:
+        for batch in train_batches(data.train, data.pad_id, batch_size=batch_size, seed=seed, indices=indices):
+            logits_BC = model(batch["input_ids_BT"], batch["attention_mask_BT"])
+            # The sum keeps each document's gradient its own.
+            F.cross_entropy(logits_BC, batch["labels_B"], reduction="sum").backward()
+            model.zero_grad(set_to_none=True)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return head_scores, unit_scores
+
+
+def most_important(scores: list[Tensor], share: float) -> list[list[int]]:
+    """Per layer, the indices to keep: the best `share` over all layers by norm-scaled score, at least one a layer."""
+    scaled = [score / score.norm().clamp(min=1e-12) for score in scores]
+    num_kept = max(len(scores), round(share * sum(len(score) for score in scores)))
+    for score in scaled:
+        score[score.argmax()] = torch.inf  # the one that each layer keeps
+    threshold = torch.cat(scaled).topk(num_kept).values[-1]
+    return [torch.nonzero(score >= threshold).flatten().tolist() for score in scaled]
+
+
+def _watch(dense: nn.Module, scores: Tensor) -> Any:
+    """Add to `scores` [H] or [F], at every backward pass, sum over documents of |sum of input x gradient|."""
+
+    def before_forward(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        states_BTD = inputs[0]
+
+        def on_gradient(gradient_BTD: Tensor) -> None:
+            product_BTD = (states_BTD.detach() * gradient_BTD).unflatten(-1, (len(scores), -1))
+            scores.add_(product_BTD.sum(dim=(1, 3)).abs().sum(0))
+
+        states_BTD.register_hook(on_gradient)
+
+    return dense.register_forward_pre_hook(before_forward)

@@ -1,0 +1,141 @@
+"""Every file that a stage reads or writes, in one place."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Paths:
+    """`root` holds outputs, which DVC owns; `state` holds what outlives a run.
+
+    The two differ inside `dvc exp run --temp`, which works in a clone that is deleted: DVC sets
+    `DVC_ROOT` to the user's repository, and the registry and the study belong there.
+    """
+
+    root: Path
+    state: Path
+
+    @classmethod
+    def here(cls) -> "Paths":
+        root = Path.cwd()
+        return cls(root=root, state=Path(os.environ.get("DVC_ROOT") or root))
+
+    # Inputs
+    @property
+    def params(self) -> Path:
+        return self.root / "params.yaml"
+
+    @property
+    def presets(self) -> Path:
+        return self.root / "presets"
+
+    # Data
+    @property
+    def raw_documents(self) -> Path:
+        return self.root / "data/raw/documents.parquet"
+
+    @property
+    def source(self) -> Path:
+        return self.root / "data/raw/source.json"
+
+    @property
+    def clean_documents(self) -> Path:
+        return self.root / "data/clean/documents.parquet"
+
+    @property
+    def quarantine(self) -> Path:
+        return self.root / "data/clean/quarantine.parquet"
+
+    @property
+    def clean_summary(self) -> Path:
+        return self.root / "data/clean/summary.json"
+
+    def split(self, name: str) -> Path:
+        """The documents of `train`, `validation` or `test`."""
+        return self.root / f"data/splits/{name}.parquet"
+
+    @property
+    def validation_report(self) -> Path:
+        return self.root / "data/validation/report.json"
+
+    @property
+    def data_docs(self) -> Path:
+        return self.root / "data/validation/data_docs"
+
+    @property
+    def tokens(self) -> Path:
+        return self.root / "data/tokens"
+
+    @property
+    def out_of_fold(self) -> Path:
+        """The baseline's out-of-fold probabilities on the train split."""
+        return self.root / "data/out_of_fold.parquet"
+
+    @property
+    def label_issues(self) -> Path:
+        return self.root / "data/audit/label_issues.parquet"
+
+    @property
+    def label_audit(self) -> Path:
+        return self.root / "data/audit/summary.json"
+
+    # Models
+    def model(self, name: str) -> Path:
+        return self.root / "models" / name
+
+    def bundle(self, name: str) -> Path:
+        return self.model(name) / "bundle"
+
+    def run_file(self, name: str) -> Path:
+        """Where the MLflow run id of a model (or of `search`) is kept."""
+        return self.root / f"models/runs/{name}.json"
+
+    @property
+    def best(self) -> Path:
+        return self.root / "models/search/best.json"
+
+    # Reports
+    def evaluation(self, split: str, name: str) -> Path:
+        """The folder of one model's figures on one split: `validation` or `test`."""
+        return self.root / "reports" / split / name
+
+    @property
+    def selection(self) -> Path:
+        return self.root / "reports/selection.json"
+
+    @property
+    def pareto(self) -> Path:
+        return self.root / "reports/pareto.csv"
+
+    @property
+    def registration(self) -> Path:
+        return self.root / "reports/registration.json"
+
+    @property
+    def page(self) -> Path:
+        return self.root / "reports/page/index.html"
+
+    @property
+    def card(self) -> Path:
+        return self.root / "reports/page/model_card.md"
+
+    # State
+    @property
+    def mlflow_database(self) -> Path:
+        return self.state / "mlflow.db"
+
+    @property
+    def mlflow_artifacts(self) -> Path:
+        return self.state / "mlruns"
+
+    @property
+    def study_database(self) -> Path:
+        return self.state / "optuna.db"
+
+    def checkpoints(self, key: str) -> Path:
+        """Training state of the artefact with this lineage key."""
+        return self.state / ".textmill/checkpoints" / key
+
+    def lock(self, name: str) -> Path:
+        return self.state / f".textmill/locks/{name}.lock"

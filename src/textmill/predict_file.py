@@ -1,0 +1,179 @@
+"""Predict every row of a file, batch by batch: what is held in memory does not grow with the file."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from textmill.artifacts import atomic
+from textmill.data.sources import SOURCES, Source
+from textmill.data.sources.errors import MissingColumn, UnreadableSource
+from textmill.data.sources.files import ORIGIN
+from textmill.data.sources.values import as_text
+from textmill.errors import UserError
+from textmill.runtime import Classifier
+
+INPUTS = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".txt")
+OUTPUTS = (".parquet", ".csv", ".jsonl")
+ADDED = ("predicted", "probability", "error")
+_BATCH = 512
+
+
+class UnusableFile(UserError):
+    """An input or output file of an unknown kind, or one that would be overwritten."""
+
+
+class TextLines:
+    """A text a line, in UTF-8; an empty line is a row too."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.columns = ["text"]
+
+    def batches(self, batch_size: int) -> Iterator[pd.DataFrame]:
+        try:
+            with self.path.open(encoding="utf-8") as lines:
+                while batch := [line.rstrip("\r\n") for _, line in zip(range(batch_size), lines, strict=False)]:
+                    yield pd.DataFrame({"text": batch}, dtype="str")
+        except UnicodeDecodeError as error:
+            raise UnreadableSource(f"{self.path} is not UTF-8 ({error}). Save it as UTF-8.") from None
+
+
+def predict_file(
+    classifier: Classifier, source: Path, output: Path, text_column: str, progress: Callable[[int, int], None]
+) -> tuple[int, int]:
+    """Write the rows of `source`, in order, with predicted label, probabilities and error to `output`.
+
+    Each text is predicted alone, so that a row's answer does not depend on its neighbours. A row without a
+    usable text keeps its place: its label is null and `error` says why.
+
+    Args:
+        progress: called with rows done and rows in all.
+
+    Returns:
+        Rows written, and how many of them have an error.
+
+    Raises: UnusableFile, MissingColumn, UnreadableSource.
+    """
+    _check_paths(source, output)
+    opened = _open(source)
+    num_rows = sum(len(batch) for batch in opened.batches(_BATCH))  # a whole pass: a broken row is told before the work
+    columns = list(opened.columns)
+    if text_column not in columns:
+        raise MissingColumn(
+            f"{source} has no column {text_column!r}; its columns: {', '.join(columns) or 'none'}. "
+            "Name the right one with --text-column."
+        )
+    if taken := sorted(set(columns) & {*ADDED, *_probability_columns(classifier)}):
+        raise UnusableFile(f"{source} already has the columns {', '.join(taken)}, which are added here. Rename them.")
+    done = num_errors = 0
+    with atomic(output) as temporary, _writer(temporary, output.suffix) as write:
+        for batch in _open(source).batches(_BATCH):
+            answers = [_answer(classifier, value) for value in batch[text_column]]
+            num_errors += sum(answer["error"] is not None for answer in answers)
+            rows = batch.drop(columns=ORIGIN, errors="ignore").reset_index(drop=True)
+            write(pd.concat([rows, _table(answers, classifier)], axis=1))
+            done += len(batch)
+            progress(done, num_rows)
+    return done, num_errors
+
+
+def _check_paths(source: Path, output: Path) -> None:
+    if not source.is_file():
+        raise UnusableFile(f"{source} does not exist. --input takes a file ending in {', '.join(INPUTS)}.")
+    for option, path, allowed in (("--input", source, INPUTS), ("--output", output, OUTPUTS)):
+        if path.suffix.lower() not in allowed:
+            raise UnusableFile(f"{option} {path}: the ending {path.suffix!r} is not one of {', '.join(allowed)}.")
+    if output.resolve() == source.resolve():
+        raise UnusableFile(f"--output {output} is the input itself. Name another file.")
+
+
+def _open(path: Path) -> Source | TextLines:
+    if path.suffix.lower() == ".txt":
+        return TextLines(path)
+    for import_string in SOURCES.values():
+        module, name = import_string.split(":")
+        source: type[Source] = getattr(import_module(module), name)
+        if source.fits(path):
+            return source(path)
+    raise UnusableFile(f"{path}: the ending {path.suffix!r} is not one of {', '.join(INPUTS)}.")
+
+
+def _answer(classifier: Classifier, value: Any) -> dict[str, Any]:
+    """One row's answer; never raises, whatever the cell holds."""
+    try:
+        text = as_text(value)
+    except UnreadableSource:
+        return {"error": f"not a text but a {type(value).__name__}"}
+    if text is None or not text.strip():
+        return {"error": "no text" if text is None else "empty text"}
+    (prediction,) = classifier.predict([text], batch_size=1)
+    probabilities = dict(zip(_probability_columns(classifier), prediction.probabilities.values(), strict=True))
+    label = prediction.label
+    return {"predicted": label, "probability": prediction.probabilities[label], "error": None, **probabilities}
+
+
+def _probability_columns(classifier: Classifier) -> list[str]:
+    return [f"probability_{label}" for label in classifier.labels]
+
+
+def _table(answers: list[dict[str, Any]], classifier: Classifier) -> pd.DataFrame:
+    table = pd.DataFrame(answers, columns=[*ADDED, *_probability_columns(classifier)])
+    return table.astype({"predicted": "str", "error": "str"}).astype(
+        {name: "float64" for name in table.columns if name.startswith("probability")}
+    )
+
+
+@contextmanager
+def _writer(path: Path, suffix: str) -> Iterator[Callable[[pd.DataFrame], None]]:
+    """What appends a table to a file of this kind, batch by batch."""
+    if suffix == ".parquet":
+        with _ParquetAppender(path) as appender:
+            yield appender.write
+        return
+    with path.open("w", encoding="utf-8", newline="") as file:
+        if suffix == ".csv":
+            yield lambda table: table.to_csv(file, index=False, header=file.tell() == 0)
+        else:
+            yield lambda table: file.writelines(_json_lines(table))
+
+
+class _ParquetAppender:
+    """Keeps the schema of the first batch; columns of mixed values become text, as JSON."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.writer: pq.ParquetWriter | None = None
+        self.as_text: set[str] = set()
+
+    def __enter__(self) -> "_ParquetAppender":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.writer is not None:
+            self.writer.close()
+
+    def write(self, table: pd.DataFrame) -> None:
+        for name in table.columns:
+            if table[name].dtype == object or name in self.as_text:
+                self.as_text.add(name)
+                table[name] = [_as_json_text(value) for value in table[name]]
+        batch = pa.Table.from_pandas(table, preserve_index=False)
+        if self.writer is None:
+            self.writer = pq.ParquetWriter(self.path, batch.schema, compression="zstd")
+        self.writer.write_table(batch.cast(self.writer.schema))
+
+
+def _as_json_text(value: Any) -> str | None:
+    return value if value is None or isinstance(value, str) else json.dumps(value, default=str)
+
+
+def _json_lines(table: pd.DataFrame) -> Iterator[str]:
+    for row in table.astype(object).where(table.notna(), None).to_dict("records"):
+        yield json.dumps(row, ensure_ascii=False, default=str) + "\n"

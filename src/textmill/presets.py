@@ -1,0 +1,78 @@
+"""Presets: small YAML files with a dataset's settings, written into params.yaml with its comments kept."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from textmill.artifacts import atomic
+from textmill.config import InvalidParams, load_params
+from textmill.errors import UserError
+
+if TYPE_CHECKING:
+    from ruamel.yaml import YAML
+
+_WHOLE = ("clean.labels",)  # never merged key by key: another dataset's labels must go
+
+
+class UnknownPreset(UserError):
+    """There is no preset of this name."""
+
+
+def names(folder: Path) -> list[str]:
+    """The presets in a folder, by name."""
+    return sorted(path.stem for path in folder.glob("*.yaml"))
+
+
+def use(name: str, params: Path, folder: Path) -> list[str]:
+    """Write a preset's values into params.yaml; return the keys that changed, as `section.key`.
+
+    params.yaml is replaced in one step, and only by a file that is valid.
+
+    Raises: UnknownPreset, InvalidParams.
+    """
+    if name not in names(folder):
+        raise UnknownPreset(f"{name!r} is not a preset; presets in {folder}: {', '.join(names(folder)) or 'none'}.")
+    yaml = _round_trip_yaml()
+    document = _load(yaml, params)
+    changed = _merge(document, _load(yaml, folder / f"{name}.yaml"), "")
+    with atomic(params) as temporary:
+        yaml.dump(document, temporary)
+        try:
+            load_params(temporary)
+        except InvalidParams as error:
+            raise InvalidParams(str(error).replace(str(temporary), str(params))) from None
+    return changed
+
+
+def _round_trip_yaml() -> "YAML":
+    from ruamel.yaml import YAML
+
+    yaml = YAML()
+    yaml.width = 4096  # never wrap
+    # The default writes nothing for null, which a reader takes for a key that was forgotten.
+    yaml.representer.add_representer(
+        type(None), lambda representer, _: representer.represent_scalar("tag:yaml.org,2002:null", "null")
+    )
+    return yaml
+
+
+def _load(yaml: "YAML", path: Path) -> Any:
+    from ruamel.yaml import YAMLError
+
+    try:
+        return yaml.load(path)
+    except FileNotFoundError:
+        raise InvalidParams(f"{path} is not here. Run from the repository root, where it lies.") from None
+    except YAMLError as error:
+        raise InvalidParams(f"{path} is not valid YAML: {error}") from None
+
+
+def _merge(target: Any, values: Any, prefix: str) -> list[str]:
+    changed = []
+    for key, value in values.items():
+        path = f"{prefix}{key}"
+        if isinstance(value, dict) and isinstance(target.get(key), dict) and path not in _WHOLE:
+            changed += _merge(target[key], value, f"{path}.")
+        elif target.get(key, ...) != value:
+            target[key] = value
+            changed.append(path)
+    return changed

@@ -1,0 +1,174 @@
+"""MLflow runs that follow a model through the stages, and lineage keys."""
+
+import hashlib
+import json
+import os
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from textmill.artifacts import read_json, sha256, write_json
+from textmill.paths import Paths
+
+
+def lineage(stage: str, params: dict[str, Any], code: Sequence[str], inputs: Sequence[Path]) -> dict[str, Any]:
+    """What an artefact was made from, and the key that names it.
+
+    Args:
+        stage: the stage that makes it.
+        params: the settings that the stage declares.
+        code: files and folders of the package that do the work, relative to it (`training`, `runtime.py`).
+        inputs: files and folders the stage reads; their content counts, not their names' folder.
+
+    Returns:
+        `{key, stage, params, code, inputs}`; `key` is the sha256 of the canonical JSON of the rest.
+    """
+    package = Path(__file__).parent
+    record = {
+        "stage": stage,
+        "params": params,
+        "code": {name: sha256(package / name) for name in code},
+        "inputs": {f"{path.parent.name}/{path.name}": sha256(path) for path in inputs},
+    }
+    canonical = json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return {"key": hashlib.sha256(canonical.encode()).hexdigest(), **record}
+
+
+def connect(paths: Paths, project: str) -> str:
+    """Point MLflow at the project's store and experiment; return the experiment's id.
+
+    The store is `MLFLOW_TRACKING_URI` where set, else SQLite in the state root, which a bare
+    `mlflow ui` in the repository shows.
+    """
+    import mlflow
+    from filelock import FileLock
+
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{paths.mlflow_database}"
+    mlflow.set_tracking_uri(uri)
+    lock = paths.lock("mlflow")
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(lock):  # two stages must not both create the tables, nor the experiment
+        client = mlflow.MlflowClient()
+        experiment = client.get_experiment_by_name(project)
+        if experiment is None:
+            location = paths.mlflow_artifacts.as_uri() if uri.startswith("sqlite:") else None
+            client.create_experiment(project, artifact_location=location)
+        return mlflow.set_experiment(project).experiment_id
+
+
+@contextmanager
+def model_run(
+    paths: Paths, project: str, name: str, *, parent: str | None = None, tags: dict[str, str] | None = None
+) -> Iterator[Any]:
+    """Open the MLflow run of a model (`trained`, `int8`, ..., or `search`), or a new one where it is gone.
+
+    The stage that makes the model opens its run first; evaluate and register add to it. The id lies in
+    `paths.run_file(name)`.
+
+    Args:
+        parent: name of the model whose run this one is nested under.
+        tags: set on the run beside name and git commit.
+    """
+    import mlflow
+
+    experiment = connect(paths, project)
+    client = mlflow.MlflowClient()
+    run_id = _existing_run(client, paths.run_file(name), experiment)
+    all_tags = {"textmill.model": name, "textmill.process": _process_name(), **(tags or {})}
+    if parent_id := parent and _existing_run(client, paths.run_file(parent), experiment):
+        all_tags["mlflow.parentRunId"] = parent_id
+    _end_dead_runs(client, experiment, name)
+    with mlflow.start_run(run_id=run_id, run_name=name, tags={**all_tags, **_git_tags(paths.state)}) as run:
+        if run_id is None:
+            write_json(paths.run_file(name), {"run_id": run.info.run_id})
+        yield run
+
+
+def lightning_logger(run: Any) -> Any:
+    """A Lightning logger that writes to an open run."""
+    import mlflow
+    from pytorch_lightning.loggers import MLFlowLogger
+
+    return MLFlowLogger(run_id=run.info.run_id, tracking_uri=mlflow.get_tracking_uri(), log_model=False)
+
+
+def log_trial(parent: Any, trial: dict[str, Any], intermediate: dict[int, float]) -> None:
+    """Log a finished trial of a search as a run nested under the active one.
+
+    Args:
+        trial: number, state, score, values and seconds, as `training.search.describe` gives them.
+        intermediate: score by optimizer step.
+    """
+    import mlflow
+
+    with mlflow.start_run(run_name=f"trial-{trial['number']}", nested=True, parent_run_id=parent.info.run_id):
+        mlflow.log_params(trial["values"])
+        mlflow.set_tag("textmill.state", trial["state"])
+        for step, score in intermediate.items():
+            mlflow.log_metric("validation_f1_macro", score, step=step)
+        if trial["score"] is not None:
+            mlflow.log_metric("score", trial["score"])
+
+
+def tag(lineage: dict[str, Any]) -> None:
+    """Tag the active run with an artefact's lineage key."""
+    import mlflow
+
+    mlflow.set_tag("textmill.lineage_key", lineage["key"])
+
+
+def log(
+    *,
+    metrics: dict[str, float] | None = None,
+    params: dict[str, Any] | None = None,
+    artifacts: Path | None = None,
+    folder: str | None = None,
+) -> None:
+    """Add figures, settings and files to the active run; `artifacts` is a file or a folder, put under `folder`."""
+    import mlflow
+
+    if params:
+        mlflow.log_params(params)
+    if metrics:
+        mlflow.log_metrics(metrics)
+    if artifacts is not None:
+        attach = mlflow.log_artifacts if artifacts.is_dir() else mlflow.log_artifact
+        attach(str(artifacts), artifact_path=folder)
+
+
+def _existing_run(client: Any, file: Path, experiment: str) -> str | None:
+    from mlflow.exceptions import MlflowException
+
+    if not file.exists():
+        return None
+    run_id = str(read_json(file)["run_id"])
+    try:
+        info = client.get_run(run_id).info
+    except MlflowException:
+        return None  # the store was deleted or is another one
+    return run_id if info.experiment_id == experiment and info.lifecycle_stage == "active" else None
+
+
+def _process_name() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def _end_dead_runs(client: Any, experiment: str, name: str) -> None:
+    """A process that was killed leaves its run RUNNING for ever: mark it KILLED."""
+    import psutil
+
+    query = f"attributes.status = 'RUNNING' and tags.`textmill.model` = '{name}'"
+    for run in client.search_runs([experiment], query):
+        host, _, pid = run.data.tags.get("textmill.process", "").rpartition(":")
+        if host == socket.gethostname() and not psutil.pid_exists(int(pid)):
+            client.set_terminated(run.info.run_id, status="KILLED")
+
+
+def _git_tags(folder: Path) -> dict[str, str]:
+    import subprocess
+
+    command = ["git", "-C", str(folder), "rev-parse", "HEAD"]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    return {"textmill.git_commit": answer.stdout.strip()} if answer.returncode == 0 else {}

@@ -1,0 +1,223 @@
+"""One training run: the loop that tune, train and the recipes share."""
+
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint, TQDMProgressBar
+from torch import nn
+
+from textmill.data.batches import ordered_batches, train_batches
+from textmill.data.tokens import TokenArrays, read_meta
+from textmill.training.lit_module import Hyperparameters, LitClassifier, Loss, Schedule, cross_entropy
+
+MONITOR = "validation_f1_macro"
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Token arrays of both splits; `indices` picks documents of the train split, None takes all."""
+
+    train: TokenArrays
+    validation: TokenArrays
+    pad_id: int
+    num_labels: int
+    indices: np.ndarray | None = None
+
+    @classmethod
+    def open(cls, folder: Path) -> "TrainingData":
+        """Raises: MissingArtifact."""
+        meta = read_meta(folder)
+        splits = [TokenArrays.open(folder, split) for split in ("train", "validation")]
+        return cls(splits[0], splits[1], meta["pad_id"], len(meta["labels"]))
+
+    def sample(self, fraction: float, seed: int) -> "TrainingData":
+        """The same share of each class of the train split, at least one document of each."""
+        generator = np.random.default_rng(seed)
+        kept = []
+        for label in range(self.num_labels):
+            of_class = generator.permutation(np.flatnonzero(self.train.labels == label))
+            kept.append(of_class[: max(1, round(fraction * len(of_class)))])
+        return replace(self, indices=np.sort(np.concatenate(kept)))
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the search does not choose."""
+
+    batch_size: int
+    precision: str  # auto, 32-true, bf16-mixed or 16-mixed
+    schedule: Schedule
+    gradient_clip: float  # largest norm
+    epochs: int
+    patience: int  # epochs without a better validation macro-F1
+    seed: int
+
+
+@dataclass(frozen=True)
+class Fitted:
+    f1_macro: float  # best on validation
+    curves: list[dict[str, float]]  # one entry a validation: epoch, step, losses, macro-F1
+
+
+class Curves(Callback):
+    """Keeps what each validation saw; its state lies in the checkpoint, so that a resumed run keeps all of it."""
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, float]] = []
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, _: pl.LightningModule) -> None:
+        figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        row = {"epoch": trainer.current_epoch + 1, "step": trainer.global_step}
+        names = {"train_loss_epoch": "train_loss", "validation_loss": "validation_loss", MONITOR: MONITOR}
+        self.rows.append({**row, **{short: figures[name] for name, short in names.items()}})
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"rows": self.rows}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.rows = state_dict["rows"]
+
+
+def fit(
+    model: nn.Module,
+    data: TrainingData,
+    settings: Settings,
+    hyper: Hyperparameters,
+    *,
+    loss: Loss = cross_entropy,
+    checkpoints: Path | None = None,
+    validations_per_epoch: int = 1,
+    logger: Any = False,
+    callbacks: Sequence[Callback] = (),
+    progress: str | None = None,
+) -> Fitted:
+    """Train `model` in place; with `checkpoints`, it ends with the weights of its best epoch.
+
+    Args:
+        checkpoints: where the best and the last epoch are kept. A last epoch found there is continued:
+            batches and dropout depend on seed and epoch only, so that the result is that of an undisturbed run.
+        logger: a Lightning logger, or False.
+        progress: what the progress bar calls this work, or None for no bar.
+
+    Raises:
+        DivergedTraining: the loss is not finite.
+    """
+    torch.manual_seed(settings.seed)
+    curves = Curves()
+    all_callbacks: list[Callback] = [curves, EarlyStopping(MONITOR, mode="max", patience=settings.patience), *callbacks]
+    if progress:
+        all_callbacks.append(_ProgressBar(progress))
+    if checkpoints:
+        keep = {"dirpath": checkpoints, "enable_version_counter": False}
+        all_callbacks += [
+            ModelCheckpoint(filename="best", monitor=MONITOR, mode="max", save_weights_only=True, **keep),
+            ModelCheckpoint(filename="last", save_on_train_epoch_end=True, **keep),
+        ]
+    with _quiet():
+        trainer = pl.Trainer(
+            max_epochs=settings.epochs,
+            accelerator="auto",
+            devices=1,
+            precision=_precision(settings.precision),
+            gradient_clip_val=settings.gradient_clip,
+            callbacks=all_callbacks,
+            logger=logger,
+            log_every_n_steps=20,
+            num_sanity_val_steps=0,
+            val_check_interval=1 / validations_per_epoch,
+            enable_checkpointing=checkpoints is not None,
+            enable_progress_bar=progress is not None,
+            enable_model_summary=False,
+        )
+        last = checkpoints / "last.ckpt" if checkpoints else None
+        trainer.fit(
+            LitClassifier(model.train(), hyper, settings.schedule, settings.seed, loss),
+            train_batches(
+                data.train, data.pad_id, batch_size=settings.batch_size, seed=settings.seed, indices=data.indices
+            ),
+            ordered_batches(data.validation, data.pad_id, batch_size=4 * settings.batch_size),
+            ckpt_path=str(last) if last and last.exists() else None,
+            weights_only=True,
+        )
+    if checkpoints:
+        load_best(model, checkpoints)
+    return Fitted(max((row[MONITOR] for row in curves.rows), default=float("nan")), curves.rows)
+
+
+def predict_logits(model: nn.Module, data: TrainingData, settings: Settings) -> torch.Tensor:
+    """Logits of every document of the train split in its order: float32 [N, C], on the CPU."""
+    hyper = Hyperparameters(learning_rate=0.0, weight_decay=0.0, warmup_fraction=0.0, dropout=0.0)
+    with _quiet():
+        trainer = pl.Trainer(
+            accelerator="auto",
+            devices=1,
+            precision=_precision(settings.precision),
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+        )
+        batches = ordered_batches(data.train, data.pad_id, batch_size=4 * settings.batch_size)
+        answers = trainer.predict(LitClassifier(model, hyper, settings.schedule, settings.seed), batches)
+    assert answers is not None
+    logits_NC = torch.empty(len(data.train), data.num_labels)
+    for index_B, logits_BC in answers:
+        logits_NC[index_B] = logits_BC
+    return logits_NC
+
+
+def load_best(model: nn.Module, checkpoints: Path) -> None:
+    """Put the weights of the best epoch into the model."""
+    state = torch.load(checkpoints / "best.ckpt", map_location="cpu", weights_only=True)["state_dict"]
+    prefix = "model."
+    model.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
+    model.to("cpu").eval()
+
+
+class _ProgressBar(TQDMProgressBar):
+    """Lightning's bar, named after the work and without the columns that mean nothing here."""
+
+    def __init__(self, name: str):
+        super().__init__(refresh_rate=10)
+        self.name = name
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, *_: Any) -> None:
+        super().on_train_epoch_start(trainer)
+        self.train_progress_bar.set_description(f"{self.name}, epoch {trainer.current_epoch + 1}/{trainer.max_epochs}")
+
+    def get_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, Any]:
+        hidden = {"v_num", "train_loss_epoch"}
+        return {k: v for k, v in super().get_metrics(trainer, pl_module).items() if k not in hidden}
+
+
+def _precision(wanted: str) -> Any:
+    """`auto` is bf16-mixed where matrix units for it exist, else full precision."""
+    if wanted != "auto":
+        return wanted
+    if torch.cuda.is_available():
+        return "bf16-mixed" if torch.cuda.is_bf16_supported() else "16-mixed"
+    return "bf16-mixed" if torch.cpu.get_capabilities().get("avx512_bf16", False) else "32-true"
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Lightning's notes on hardware it found, on loader workers and on tips say nothing about this run."""
+    loggers = [logging.getLogger(name) for name in ("pytorch_lightning", "pytorch_lightning.utilities.rank_zero")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        warnings.filterwarnings("ignore", message=".*checkpoint.*directory.*exists.*", category=UserWarning)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)

@@ -8,9 +8,9 @@ from pathlib import Path
 # `dvc exp run --temp` works in a clone; its own src/ comes before the installed (editable) checkout.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "src"))
 
-from textmill.config import Params, load_params  # noqa: E402
-from textmill.errors import UserError  # noqa: E402
-from textmill.paths import Paths  # noqa: E402
+from textmill.config import Params, load_params
+from textmill.errors import UserError
+from textmill.paths import Paths
 
 
 class StageIsRunning(UserError):

@@ -25,18 +25,20 @@ def run(params: Params, paths: Paths, name: str) -> None:
     declared = {"recipe": recipe.model_dump(by_alias=True), "training": params.training.model_dump()}
     code = ["compression", "training", "models", "data/batches.py"]
     lineage = tracking.lineage("compress", declared, code, [parent, paths.tokens])
+    description = read_json(parent / "torch/model.json")
     checkpoints = paths.checkpoints(lineage["key"])
 
     with (
         alone(paths, "compress"),
-        tracking.model_run(paths, params.project, name, parent=recipe.parent) as active,
+        tracking.model_run(
+            paths, params.project, name, lineage["key"], parent_key=description["lineage"]["key"]
+        ) as active,
     ):
-        tracking.tag(lineage)
         tracking.log(params={"from": recipe.parent, "steps": [step.method for step in steps]})
         recovery = Recovery(
             data=TrainingData.open(paths.tokens),
             settings=settings(params, epochs=1, patience=1),  # a step sets its own
-            hyper=Hyperparameters(**read_json(parent / "torch/model.json")["hyperparameters"]),
+            hyper=Hyperparameters(**description["hyperparameters"]),
             checkpoints=checkpoints,
             logger=tracking.lightning_logger(active),
         )

@@ -33,7 +33,7 @@ def run(params: Params, paths: Paths) -> None:
     lineage = tracking.lineage("train", declared, code, [paths.tokens, paths.best])
     checkpoints = paths.checkpoints(lineage["key"])
 
-    with alone(paths, "train"), tracking.model_run(paths, params.project, "trained") as active:
+    with alone(paths, "train"), tracking.model_run(paths, params.project, "trained", lineage["key"]) as active:
         tracking.log(params={**vars(hyper), **declared["training"], **declared["train"], "seed": params.seed})
         fitted = fit(
             model,
@@ -54,7 +54,6 @@ def run(params: Params, paths: Paths) -> None:
             save_model(folder / "torch", model, description)
             pd.DataFrame(fitted.curves).to_csv(folder / "curves.csv", index=False)
         tracking.log(metrics={"best_validation_f1_macro": fitted.f1_macro})
-        tracking.tag(lineage)
     shutil.rmtree(checkpoints)
     print(f"Trained {len(fitted.curves)} epochs; best macro-F1 on validation {fitted.f1_macro:.4f}")
 

@@ -33,7 +33,7 @@ def run(params: Params, paths: Paths) -> None:
     lineage = tracking.lineage("tune", declared, ["training", "models", "data/batches.py"], [paths.tokens])
     name = f"{params.project}-{lineage['key'][:12]}"
 
-    with alone(paths, "tune"), tracking.model_run(paths, params.project, "search") as active:
+    with alone(paths, "tune"), tracking.model_run(paths, params.project, "search", lineage["key"]) as active:
 
         def log_trial(trial: FrozenTrial) -> None:
             tracking.log_trial(active, search.describe(trial), trial.intermediate_values)
@@ -62,11 +62,9 @@ def run(params: Params, paths: Paths) -> None:
         rows = pd.DataFrame([{k: t[k] for k in ("number", "state", "score")} | t["values"] for t in trials])
         with atomic(paths.best.with_name("trials.csv")) as temporary:
             rows.to_csv(temporary, index=False)
-        tracking.log(
-            params={f"best_{key}": value for key, value in best["values"].items()},
-            artifacts=paths.best,
-            folder="search",
-        )
+        # Metrics, because a study that is continued may find another best, and MLflow's params are final.
+        best_values = {f"best_{key}": value for key, value in best["values"].items()}
+        tracking.log(metrics=best_values, artifacts=paths.best, folder="search")
     print(f"Best of {len(trials)} trials: macro-F1 {best['score']} on validation with {best['values']}")
 
 

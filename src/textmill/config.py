@@ -57,9 +57,12 @@ class Clean(Section):
     @model_validator(mode="before")
     @classmethod
     def _labels_are_text(cls, values: Any) -> Any:
-        # YAML reads `0: negative` as an integer key; a label found in a file is always text.
+        # YAML reads `0: negative` as an integer key; a label found in a file is always text, of booleans `true`.
+        def as_found(value: Any) -> str:
+            return str(value).lower() if isinstance(value, bool) else str(value)
+
         if isinstance(values, dict) and isinstance(values.get("labels"), dict):
-            values = {**values, "labels": {str(k): str(v) for k, v in values["labels"].items()}}
+            values = {**values, "labels": {as_found(k): as_found(v) for k, v in values["labels"].items()}}
         return values
 
     @model_validator(mode="after")

@@ -87,10 +87,6 @@ class Paths:
     def bundle(self, name: str) -> Path:
         return self.model(name) / "bundle"
 
-    def run_file(self, name: str) -> Path:
-        """Where the MLflow run id of a model (or of `search`) is kept."""
-        return self.root / f"models/runs/{name}.json"
-
     @property
     def best(self) -> Path:
         return self.root / "models/search/best.json"

@@ -54,7 +54,7 @@ def predict_file(
     usable text keeps its place: its label is null and `error` says why.
 
     Args:
-        progress: called with rows done and rows in all.
+        progress: called with the number of rows just finished, and the rows in all.
 
     Returns:
         Rows written, and how many of them have an error.
@@ -80,7 +80,7 @@ def predict_file(
             rows = batch.drop(columns=ORIGIN, errors="ignore").reset_index(drop=True)
             write(pd.concat([rows, _table(answers, classifier)], axis=1))
             done += len(batch)
-            progress(done, num_rows)
+            progress(len(batch), num_rows)
     return done, num_errors
 
 

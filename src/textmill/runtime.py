@@ -83,8 +83,7 @@ def write_bundle(
         "tool_versions": {name: version(name) for name in _TOOLS},
         "files": {path.name: _sha256(path) for path in files},
     }
-    # Not artifacts.write_json: that module needs pandas, and this one must not.
-    temporary = folder / f".{MANIFEST}.writing"
+    temporary = folder / f".{MANIFEST}.writing"  # artifacts.write_json would need pandas
     temporary.write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     temporary.replace(folder / MANIFEST)
 
@@ -124,7 +123,7 @@ class Classifier:
     A document sent alone is the reference: the quality of a model is measured so, and it is served so.
     In a batch, fp32 logits agree with it to 1e-4 (other summation order). Dynamically quantised models
     choose the scale of their activations from all that is in the batch, padding included, so that a
-    document's logits depend slightly on its company: by up to 0.05 on MiniLM.
+    document's logits depend slightly on its company: by up to 0.05 on a trained MiniLM.
     """
 
     def __init__(self, manifest: dict[str, Any], tokenizer: Tokenizer, session: onnxruntime.InferenceSession) -> None:
@@ -204,8 +203,7 @@ class Classifier:
         """Logits [N, C] of tokenized documents, each a sequence of ids already cut to max_length."""
         logits_NC = np.empty((len(sequences), len(self.labels)), dtype=np.float32)
         lengths_N = np.array([len(sequence) for sequence in sequences], dtype=np.int64)
-        # Documents of like length share a batch, so that little of it is padding.
-        order_N = np.argsort(lengths_N, kind="stable")
+        order_N = np.argsort(lengths_N, kind="stable")  # documents of like length share a batch: little padding
         for start in range(0, len(sequences), batch_size):
             chosen_B = order_N[start : start + batch_size]
             logits_NC[chosen_B] = self._run([sequences[i] for i in chosen_B], lengths_N[chosen_B])

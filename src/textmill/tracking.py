@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from textmill.artifacts import read_json, sha256, write_json
+from textmill.artifacts import sha256
 from textmill.paths import Paths
 
 
@@ -42,9 +42,13 @@ def connect(paths: Paths, project: str) -> str:
     The store is `MLFLOW_TRACKING_URI` where set, else SQLite in the state root, which a bare
     `mlflow ui` in the repository shows.
     """
+    import logging
+
     import mlflow
     from filelock import FileLock
 
+    for noisy in ("alembic", "mlflow.store.db.utils"):  # the making of tables
+        logging.getLogger(noisy).setLevel(logging.WARNING)
     uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{paths.mlflow_database}"
     mlflow.set_tracking_uri(uri)
     lock = paths.lock("mlflow")
@@ -59,30 +63,26 @@ def connect(paths: Paths, project: str) -> str:
 
 
 @contextmanager
-def model_run(
-    paths: Paths, project: str, name: str, *, parent: str | None = None, tags: dict[str, str] | None = None
-) -> Iterator[Any]:
-    """Open the MLflow run of a model (`trained`, `int8`, ..., or `search`), or a new one where it is gone.
+def model_run(paths: Paths, project: str, name: str, key: str, *, parent_key: str | None = None) -> Iterator[Any]:
+    """Open the MLflow run of a model (`trained`, `int8`, ..., or `search`) by the lineage key of the artefact.
 
-    The stage that makes the model opens its run first; evaluate and register add to it. The id lies in
-    `paths.run_file(name)`.
+    The stage that makes the model opens its run first; evaluate and register add to it. Where no run has this key,
+    because it is new or the store was deleted, a new one is made. No file holds the run's id: a file that two stages
+    write would be an output that changes behind DVC's back.
 
     Args:
-        parent: name of the model whose run this one is nested under.
-        tags: set on the run beside name and git commit.
+        parent_key: key of the model whose run this one is nested under.
     """
     import mlflow
 
     experiment = connect(paths, project)
     client = mlflow.MlflowClient()
-    run_id = _existing_run(client, paths.run_file(name), experiment)
-    all_tags = {"textmill.model": name, "textmill.process": _process_name(), **(tags or {})}
-    if parent_id := parent and _existing_run(client, paths.run_file(parent), experiment):
-        all_tags["mlflow.parentRunId"] = parent_id
     _end_dead_runs(client, experiment, name)
-    with mlflow.start_run(run_id=run_id, run_name=name, tags={**all_tags, **_git_tags(paths.state)}) as run:
-        if run_id is None:
-            write_json(paths.run_file(name), {"run_id": run.info.run_id})
+    run_id = _find_run(client, experiment, name, key)
+    tags = {"textmill.model": name, "textmill.lineage_key": key, "textmill.process": _process_name()}
+    if parent_key and (parent_id := _find_run(client, experiment, None, parent_key)):
+        tags["mlflow.parentRunId"] = parent_id
+    with mlflow.start_run(run_id=run_id, run_name=name, tags={**tags, **_git_tags(paths.state)}) as run:
         yield run
 
 
@@ -112,13 +112,6 @@ def log_trial(parent: Any, trial: dict[str, Any], intermediate: dict[int, float]
             mlflow.log_metric("score", trial["score"])
 
 
-def tag(lineage: dict[str, Any]) -> None:
-    """Tag the active run with an artefact's lineage key."""
-    import mlflow
-
-    mlflow.set_tag("textmill.lineage_key", lineage["key"])
-
-
 def log(
     *,
     metrics: dict[str, float] | None = None,
@@ -138,17 +131,12 @@ def log(
         attach(str(artifacts), artifact_path=folder)
 
 
-def _existing_run(client: Any, file: Path, experiment: str) -> str | None:
-    from mlflow.exceptions import MlflowException
-
-    if not file.exists():
-        return None
-    run_id = str(read_json(file)["run_id"])
-    try:
-        info = client.get_run(run_id).info
-    except MlflowException:
-        return None  # the store was deleted or is another one
-    return run_id if info.experiment_id == experiment and info.lifecycle_stage == "active" else None
+def _find_run(client: Any, experiment: str, name: str | None, key: str) -> str | None:
+    query = f"tags.`textmill.lineage_key` = '{key}'"
+    if name:
+        query += f" and tags.`textmill.model` = '{name}'"
+    runs = client.search_runs([experiment], query, max_results=1, order_by=["attributes.start_time DESC"])
+    return runs[0].info.run_id if runs else None
 
 
 def _process_name() -> str:

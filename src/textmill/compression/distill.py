@@ -69,13 +69,14 @@ def distill(
             f"Set num_layers to at most {depth - 1}."
         )
     student = teacher.with_layers(evenly_spaced(num_layers, depth))
-    loss = SoftTargets(predict_logits(teacher, recovery.data, recovery.settings), temperature, soft_weight)
+    data = recovery.data
+    teacher_NC = predict_logits(teacher, data.train, data.pad_id, data.num_labels, recovery.settings)
     fit(
         student,
-        recovery.data,
+        data,
         replace(recovery.settings, epochs=epochs, patience=epochs),
         replace(recovery.hyper, learning_rate=learning_rate),
-        loss=loss,
+        loss=SoftTargets(teacher_NC, temperature, soft_weight),
         checkpoints=recovery.checkpoints / "distill",
         logger=recovery.logger,
         progress="distill",

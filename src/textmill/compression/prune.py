@@ -77,8 +77,9 @@ def most_important(scores: list[Tensor], share: float) -> list[list[int]]:
     num_kept = max(len(scores), round(share * sum(len(score) for score in scores)))
     for score in scaled:
         score[score.argmax()] = torch.inf  # the one that each layer keeps
-    threshold = torch.cat(scaled).topk(num_kept).values[-1]
-    return [torch.nonzero(score >= threshold).flatten().tolist() for score in scaled]
+    chosen = torch.zeros(sum(len(score) for score in scores), dtype=torch.bool)
+    chosen[torch.cat(scaled).topk(num_kept).indices] = True
+    return [torch.nonzero(part).flatten().tolist() for part in chosen.split([len(score) for score in scores])]
 
 
 def _watch(dense: nn.Module, scores: Tensor) -> Any:

@@ -38,6 +38,11 @@ class LengthBuckets(Sampler[list[int]]):
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch
 
+    @property
+    def sampler(self) -> "LengthBuckets":
+        """Lightning tells the epoch to a batch sampler's own sampler only."""
+        return self
+
     def __len__(self) -> int:
         return -(-len(self.indices) // self.batch_size)
 

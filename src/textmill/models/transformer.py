@@ -49,6 +49,7 @@ class Transformer(nn.Module):
         Raises:
             UnusableWeights: the folder has no config or no safetensors that fit it.
         """
+        from safetensors import SafetensorError
         from transformers import AutoModel
 
         if not (folder / "config.json").is_file():
@@ -61,7 +62,7 @@ class Transformer(nn.Module):
             encoder = AutoModel.from_pretrained(
                 folder, local_files_only=True, use_safetensors=True, trust_remote_code=False, dtype=torch.float32
             )
-        except (OSError, ValueError, RuntimeError) as error:
+        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
             raise UnusableWeights(f"model.transformer.weights: {folder} cannot be loaded: {error}") from error
         return cls(_without_unused(encoder), num_labels, pooling)
 

@@ -16,7 +16,7 @@ from torch import nn
 
 from textmill.data.batches import ordered_batches, train_batches
 from textmill.data.tokens import TokenArrays, read_meta
-from textmill.training.lit_module import Hyperparameters, LitClassifier, Loss, Schedule, cross_entropy
+from textmill.training.lit_module import Hyperparameters, LitClassifier, LogitsCollector, Loss, Schedule, cross_entropy
 
 MONITOR = "validation_f1_macro"
 
@@ -152,9 +152,11 @@ def fit(
     return Fitted(max((row[MONITOR] for row in curves.rows), default=float("nan")), curves.rows)
 
 
-def predict_logits(model: nn.Module, data: TrainingData, settings: Settings) -> torch.Tensor:
-    """Logits of every document of the train split in its order: float32 [N, C], on the CPU."""
-    hyper = Hyperparameters(learning_rate=0.0, weight_decay=0.0, warmup_fraction=0.0, dropout=0.0)
+def predict_logits(
+    model: nn.Module, tokens: TokenArrays, pad_id: int, num_labels: int, settings: Settings
+) -> torch.Tensor:
+    """Logits of every document in its order: float32 [N, C], on the CPU."""
+    collector = LogitsCollector(model, len(tokens), num_labels)
     with _quiet():
         trainer = pl.Trainer(
             accelerator="auto",
@@ -164,13 +166,10 @@ def predict_logits(model: nn.Module, data: TrainingData, settings: Settings) -> 
             enable_checkpointing=False,
             enable_progress_bar=False,
         )
-        batches = ordered_batches(data.train, data.pad_id, batch_size=4 * settings.batch_size)
-        answers = trainer.predict(LitClassifier(model, hyper, settings.schedule, settings.seed), batches)
-    assert answers is not None
-    logits_NC = torch.empty(len(data.train), data.num_labels)
-    for index_B, logits_BC in answers:
-        logits_NC[index_B] = logits_BC
-    return logits_NC
+        batches = ordered_batches(tokens, pad_id, batch_size=4 * settings.batch_size)
+        trainer.validate(collector, batches, verbose=False)
+    model.to("cpu")
+    return collector.logits_NC
 
 
 def load_best(model: nn.Module, checkpoints: Path) -> None:

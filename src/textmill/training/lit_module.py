@@ -55,9 +55,9 @@ class LitClassifier(pl.LightningModule):
         model.set_dropout(hyper.dropout)  # type: ignore[operator]
         self.f1_macro = MulticlassF1Score(model.head.out_features, average="macro")  # type: ignore[union-attr, arg-type]
 
-    def on_train_epoch_start(self) -> None:
-        # Dropout draws the same numbers whether or not the run was killed before this epoch.
-        torch.manual_seed(self.seed + self.current_epoch)
+    def on_train_batch_start(self, *_: Any) -> None:
+        # Dropout draws the same numbers whether or not the run was killed and continued before this step.
+        torch.manual_seed(self.seed * 1_000_003 + self.global_step)
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
         logits_BC = self.model(batch["input_ids_BT"], batch["attention_mask_BT"]).float()
@@ -76,10 +76,6 @@ class LitClassifier(pl.LightningModule):
         self.f1_macro(logits_BC, batch["labels_B"])
         self.log("validation_loss", cross_entropy(logits_BC, batch), batch_size=len(logits_BC))
         self.log("validation_f1_macro", self.f1_macro, prog_bar=True)
-
-    def predict_step(self, batch: Batch, _: int) -> tuple[Tensor, Tensor]:
-        logits_BC = self.model(batch["input_ids_BT"], batch["attention_mask_BT"])
-        return batch["index_B"].cpu(), logits_BC.float().cpu()
 
     def configure_gradient_clipping(
         self, optimizer: Any, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
@@ -101,6 +97,19 @@ class LitClassifier(pl.LightningModule):
         num_steps = int(self.trainer.estimated_stepping_batches)
         scheduler = _scheduler(optimizer, self.schedule, int(self.hyper.warmup_fraction * num_steps), num_steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+
+class LogitsCollector(pl.LightningModule):
+    """Keeps the logits of every document that it is validated on, in evaluation mode."""
+
+    def __init__(self, model: nn.Module, num_documents: int, num_labels: int):
+        super().__init__()
+        self.model = model
+        self.logits_NC = torch.empty(num_documents, num_labels)
+
+    def validation_step(self, batch: Batch, _: int) -> None:
+        logits_BC = self.model(batch["input_ids_BT"], batch["attention_mask_BT"])
+        self.logits_NC[batch["index_B"].cpu()] = logits_BC.float().cpu()
 
 
 def _scheduler(

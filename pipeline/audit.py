@@ -1,0 +1,25 @@
+"""Labels that the baseline's out-of-fold probabilities doubt.
+
+Reads: data/splits/train.parquet, data/out_of_fold.parquet.
+Writes: data/audit/label_issues.parquet (rank, id, text, label, suggested, self_confidence, confidence),
+    data/audit/summary.json (counts).
+Params: none.
+"""
+
+from pipeline import Params, Paths, main
+from textmill.artifacts import read_table, write_json, write_table
+from textmill.baseline.label_audit import LABEL_ISSUES, find_issues, summarise_issues
+
+
+def run(params: Params, paths: Paths) -> None:
+    documents = read_table(paths.split("train"), ["id", "text"])
+    out_of_fold = read_table(paths.out_of_fold)
+    issues = find_issues(documents, out_of_fold)
+    summary = summarise_issues(issues, out_of_fold["label"])
+    write_table(paths.label_issues, issues, LABEL_ISSUES)
+    write_json(paths.label_audit, summary)
+    print(f"audit: {summary['num_issues']} of {summary['num_documents']} labels are doubtful ({summary['share']:.1%})")
+
+
+if __name__ == "__main__":
+    main(run)

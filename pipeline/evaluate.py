@@ -1,0 +1,41 @@
+"""Quality with intervals, calibration, size and speed of one model on one split, through the runtime that serves.
+
+Reads: models/MODEL/bundle, data/splits/SPLIT.parquet.
+Writes: reports/SPLIT/MODEL/ metrics.json, report.json, predictions.parquet, confusion.csv, calibration.csv.
+Params: project, seed, evaluate.
+
+Run as `python -m pipeline.evaluate MODEL SPLIT`, where SPLIT is validation or test.
+"""
+
+import sys
+
+from pipeline import Params, Paths, main
+from textmill import tracking
+from textmill.artifacts import read_table
+from textmill.evaluation.report import Settings, evaluate
+from textmill.runtime import read_manifest
+
+
+def run(params: Params, paths: Paths, model: str, split: str) -> None:
+    from tqdm import tqdm
+
+    documents = read_table(paths.split(split))
+    folder = paths.evaluation(split, model)
+    with tqdm(desc=f"{model} on {split}", total=len(documents), unit=" docs", disable=None, leave=False) as bar:
+        settings = Settings(**params.evaluate.model_dump(), seed=params.seed)
+        evaluation = evaluate(paths.bundle(model), documents, settings, progress=bar.update)
+    evaluation.write(folder)
+    key = read_manifest(paths.bundle(model), verify=False)["lineage"]["key"]
+    with tracking.model_run(paths, params.project, model, key):
+        metrics = {f"{split}_{name}": value for name, value in evaluation.metrics.items()}
+        tracking.log(metrics=metrics, artifacts=folder, folder=split)
+    figures = evaluation.metrics
+    print(
+        f"evaluate: {model} on {split}: macro-F1 {figures['f1_macro']:.3f} "
+        f"[{figures['f1_macro_low']:.3f}, {figures['f1_macro_high']:.3f}], {figures['size_mb']:.1f} MB, "
+        f"{figures['latency_p50_ms']:.2f} ms, {figures['throughput_per_s']:.0f} documents/s"
+    )
+
+
+if __name__ == "__main__":
+    main(run, *sys.argv[1:])

@@ -1,0 +1,37 @@
+"""Register `full` and the chosen variant as linked versions, past the gate, with their evidence.
+
+A side effect on the MLflow registry, and treated as one: the same bytes are the same version, all under
+a lock, and inside a DVC experiment no alias moves. A refusal by the gate is a result, not a failure.
+
+Reads: reports/selection.json, models/NAME/bundle and reports/test/NAME of full and the chosen one,
+    data/splits/train.parquet, data/splits/test.parquet
+Writes: reports/registration.json
+Params: project, seed, gate, register, report
+"""
+
+from pipeline import Params, Paths, main
+from textmill.artifacts import read_json, read_table, write_json
+from textmill.registry import promotion, registration, versions
+
+
+def run(params: Params, paths: Paths) -> None:
+    chosen = read_json(paths.selection)["chosen"]
+    test = read_table(paths.split("test"), ["id", "text", "label", "cluster"])
+    client = versions.connect(paths, params.project)
+    with versions.locked(paths):
+        full = registration.register_model(client, params, paths, "full")
+        candidate = registration.measured_contender(paths, client, params.project, chosen, test)
+        decision = promotion.judge(client, params.project, candidate, test, registration.gate_settings(params))
+        parent = None if chosen == "full" else full
+        version = registration.register_model(client, params, paths, chosen, parent=parent, decision=decision)
+        if not promotion.inside_experiment():
+            promotion.place(client, version, decision, params.register_.auto_promote)
+        record = registration.record(client, params.project, full, chosen, version, decision)
+        write_json(paths.registration, record)
+    print(f"register: full is version {full.number} of {params.project}, {chosen} is version {version.number}")
+    print("\n".join(promotion.explain(decision)))
+    print(f"champion: version {record['champion_version']}; challenger: version {record['challenger_version']}")
+
+
+if __name__ == "__main__":
+    main(run)

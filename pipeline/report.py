@@ -1,0 +1,33 @@
+"""One self-contained page with the story of the run, and a model card; both are attached to the chosen model.
+
+Reads: reports/selection.json, reports/registration.json, reports/test/NAME of every recipe of params.yaml and of the
+    baseline, data/raw/source.json, data/clean/summary.json, data/validation/report.json, data/tokens/tokens.json,
+    data/audit, models/search/best.json, models/trained/curves.csv, data/splits/test.parquet (texts of mistakes).
+Writes: reports/page/index.html, reports/page/model_card.md.
+Params: project, seed, data, compress.recipes, evaluate, gate, report.
+"""
+
+from pipeline import Params, Paths, main
+from textmill import tracking
+from textmill.artifacts import atomic
+from textmill.registry import registration
+from textmill.reporting.card import render_card
+from textmill.reporting.facts import gather
+from textmill.reporting.page import render_page
+from textmill.runtime import read_manifest
+
+
+def run(params: Params, paths: Paths) -> None:
+    facts = gather(params, paths)
+    for path, text in ((paths.page, render_page(facts, paths)), (paths.card, render_card(facts, paths))):
+        with atomic(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    key = read_manifest(paths.bundle(facts.chosen["name"]), verify=False)["lineage"]["key"]
+    with tracking.model_run(paths, params.project, facts.chosen["name"], key):
+        tracking.log(artifacts=paths.page.parent, folder="report")
+    registration.describe_version(paths, params.project, facts.version, facts.headline)
+    print(f"report: {paths.page.relative_to(paths.root)} and {paths.card.name} beside it")
+
+
+if __name__ == "__main__":
+    main(run)

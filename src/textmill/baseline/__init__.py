@@ -1,0 +1,1 @@
+"""A TF-IDF baseline that competes in every table, and the label audit that it pays for."""

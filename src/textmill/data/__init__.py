@@ -1,0 +1,1 @@
+"""From a labelled source to splits under a contract, and to token arrays."""

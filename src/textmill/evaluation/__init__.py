@@ -1,0 +1,1 @@
+"""How good, how sure, how fast: figures that can be trusted, and the choice among variants."""

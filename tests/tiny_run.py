@@ -1,0 +1,90 @@
+"""A finished pipeline run in a folder, with everything that register and report read, in a second.
+
+The models are tiny, but nothing is pretended: real documents, real bundles, and the real evaluation.
+"""
+
+import shutil
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from ruamel.yaml import YAML
+
+from tests.corpora import movie_reviews
+from tests.tiny_bundle import tiny_bundle
+from textmill.artifacts import DOCUMENTS, write_json, write_table
+from textmill.config import Params, load_params
+from textmill.evaluation.report import Settings, evaluate
+from textmill.evaluation.selection import Budget, Candidate, select
+from textmill.paths import Paths
+
+REPOSITORY = Path(__file__).parents[1]
+PROJECT = "tiny"
+MODELS = ("full", "int8", "baseline")
+
+
+def tiny_run(root: Path, *, state: Path | None = None, noise: float = 0.0, seed: int = 0, **changes: Any) -> Paths:
+    """Write params.yaml, splits, bundles and reports into `root`; an earlier run there is replaced.
+
+    Args:
+        state: where the registry lies; `root` itself by default.
+        noise: makes the chosen model, `int8`, worse; `full` has always noise 0.3 and `baseline` 1.
+        changes: params by dotted name with `__` for the dot, such as `gate__min_macro_f1=0.9`.
+    """
+    paths = Paths(root=root, state=state or root)
+    for folder in ("data", "models", "reports"):
+        shutil.rmtree(root / folder, ignore_errors=True)
+    root.mkdir(parents=True, exist_ok=True)
+    paths.state.mkdir(parents=True, exist_ok=True)
+    if not paths.mlflow_database.exists():
+        shutil.copy(_migrated_database(), paths.mlflow_database)
+    params = write_params(paths, **changes)
+    documents = movie_reviews()
+    train, test = documents[:5000], documents[5000:6200]
+    for name, split in (("train", train), ("validation", test), ("test", test)):
+        write_table(paths.split(name), split, DOCUMENTS)
+    for name, level in zip(MODELS, (0.3, noise, 1.0), strict=True):
+        tiny_bundle(paths.bundle(name), train, noise=level, seed=seed, recipe=name)
+    write_reports(paths, params, test)
+    return paths
+
+
+def write_params(paths: Paths, **changes: Any) -> Params:
+    """The repository's params.yaml with two recipes, a floor of 0.6 and few resamples."""
+    yaml = YAML(typ="safe")
+    values = yaml.load(REPOSITORY / "params.yaml")
+    values["project"] = PROJECT
+    values["compress"]["recipes"] = {name: values["compress"]["recipes"][name] for name in ("full", "int8")}
+    values["gate"] |= {"min_macro_f1": 0.6, "num_resamples": 500}
+    values["evaluate"] |= {"num_resamples": 200, "latency_documents": 20}
+    for name, value in changes.items():
+        section, _, key = name.partition("__")
+        values[section][key] = value
+    yaml.dump(values, paths.params)
+    return load_params(paths.params)
+
+
+def write_reports(paths: Paths, params: Params, test: pd.DataFrame) -> None:
+    """Evaluation of every model on test, and a selection that chooses `int8`."""
+    settings = Settings(**params.evaluate.model_dump(), seed=params.seed)
+    candidates = []
+    for name in MODELS:
+        evaluation = evaluate(paths.bundle(name), test, settings)
+        evaluation.write(paths.evaluation("test", name))
+        figures = {key: evaluation.metrics[key] for key in ("size_mb", "latency_p50_ms", "throughput_per_s")}
+        f1 = {"full": 0.8, "int8": 0.8, "baseline": 0.7}[name]
+        candidates.append(Candidate(name=name, f1_macro=f1, is_baseline=name == "baseline", **figures))
+    selection = select(candidates, Budget(), "macro_f1", allow_baseline=False)
+    write_json(paths.selection, {**selection, "chosen": "int8"})
+
+
+@cache
+def _migrated_database() -> Path:
+    """An MLflow database with its tables, which take seconds to make."""
+    import mlflow
+
+    path = Path(tempfile.mkdtemp(prefix="textmill-test-")) / "mlflow.db"
+    mlflow.MlflowClient(f"sqlite:///{path}").search_experiments()
+    return path

@@ -1,0 +1,69 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.corpora import movie_reviews
+from textmill.baseline import tfidf
+from textmill.baseline.export import PAD_ID, export
+from textmill.evaluation.latency import hardware, predict_one_by_one, throughput
+from textmill.runtime import Classifier, write_bundle
+
+
+@pytest.fixture(scope="module")
+def classifier(tmp_path_factory: pytest.TempPathFactory) -> Classifier:
+    train = movie_reviews()[:300]
+    folder: Path = tmp_path_factory.mktemp("bundle")
+    model = tfidf.fit(
+        train["text"].tolist(), train["label"].tolist(), max_ngram=1, max_features=2000, regularisation=1.0
+    )
+    export(model, folder)
+    write_bundle(
+        folder,
+        family="tfidf",
+        labels=model.labels,
+        max_length=None,
+        pad_id=PAD_ID,
+        temperature=1.0,
+        recipe=[],
+        parent=None,
+        lineage={"key": ""},
+    )
+    return Classifier.load(folder, threads=1)
+
+
+def test_every_document_is_sent_alone_and_timed(classifier):
+    texts = movie_reviews()["text"].tolist()[300:350]
+    done: list[int] = []
+    probabilities_NC, milliseconds_N = predict_one_by_one(classifier, texts, progress=done.append)
+    alone_NC = np.concatenate([classifier.predict_proba([text]) for text in texts])
+    np.testing.assert_array_equal(probabilities_NC, alone_NC)
+    assert milliseconds_N.shape == (50,)
+    assert (milliseconds_N > 0).all()
+    assert done == [1] * 50
+
+
+def test_timing_is_in_milliseconds_and_documents_per_second(classifier, monkeypatch):
+    """A clock that a stub advances by 2 ms for each document."""
+    now = [0.0]
+
+    def predict(texts, batch_size=32):
+        now[0] += 0.002 * len(texts)
+        return np.full((len(texts), 2), 0.5, dtype=np.float32)
+
+    monkeypatch.setattr(classifier, "predict_proba", predict)
+    monkeypatch.setattr("textmill.evaluation.latency.time.perf_counter", lambda: now[0])
+    _, milliseconds_N = predict_one_by_one(classifier, ["a"] * 20)
+    np.testing.assert_allclose(milliseconds_N, 2.0)
+    assert throughput(classifier, ["a"] * 64, batch_size=32) == pytest.approx(500)
+
+
+def test_the_hardware_is_named_and_the_machine_is_not():
+    import platform
+
+    found = hardware()
+    assert set(found) == {"cpu", "cores", "memory_gb", "os", "python", "onnxruntime"}
+    assert found["cpu"]
+    assert found["cores"] >= 1
+    assert found["memory_gb"] > 0.5
+    assert platform.node() not in " ".join(map(str, found.values()))

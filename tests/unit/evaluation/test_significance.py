@@ -1,0 +1,109 @@
+import numpy as np
+import pytest
+from scipy import stats
+from sklearn.metrics import f1_score
+
+from textmill.evaluation.significance import (
+    Difference,
+    mcnemar,
+    non_inferior,
+    paired_bootstrap,
+    smallest_detectable_loss,
+)
+
+
+def draw(num_documents: int, accuracy_a: float, accuracy_b: float, seed: int) -> tuple[np.ndarray, ...]:
+    """Balanced binary labels and two models whose mistakes overlap: the harder a document, the more err."""
+    rng = np.random.default_rng(seed)
+    labels_N = np.arange(num_documents) % 2
+    hardness_N = rng.random(num_documents)
+    noise = 0.05
+    answers = [
+        np.where(hardness_N + rng.normal(0, noise, num_documents) < accuracy, labels_N, 1 - labels_N)
+        for accuracy in (accuracy_a, accuracy_b)
+    ]
+    return labels_N, *answers
+
+
+def test_the_difference_is_scikit_learns_and_models_share_their_documents():
+    labels_N, a_N, b_N = draw(1000, 0.80, 0.85, seed=0)
+    difference = paired_bootstrap(labels_N, a_N, b_N, 2, num_resamples=4000, seed=0)
+    expected = f1_score(labels_N, a_N, average="macro") - f1_score(labels_N, b_N, average="macro")
+    assert difference.observed == pytest.approx(expected)
+    rng = np.random.default_rng(0)
+    drawn = [rng.integers(1000, size=1000) for _ in range(1000)]
+    direct = [
+        f1_score(labels_N[d], a_N[d], average="macro") - f1_score(labels_N[d], b_N[d], average="macro") for d in drawn
+    ]
+    assert difference.standard_error == pytest.approx(np.std(direct), rel=0.1)
+    low, high = difference.interval(0.9)
+    assert low == pytest.approx(difference.lower_bound(0.95))
+    assert low < difference.observed < high
+
+
+def test_a_model_equals_itself():
+    labels_N, a_N, _ = draw(200, 0.8, 0.8, seed=1)
+    difference = paired_bootstrap(labels_N, a_N, a_N, 2, num_resamples=200, seed=0)
+    assert (difference.samples_R == 0).all()
+    assert non_inferior(difference, margin=0.001, confidence=0.99)
+    assert smallest_detectable_loss(difference, confidence=0.95) == 0
+
+
+def test_non_inferiority_needs_the_bound_above_the_margin():
+    difference = Difference(-0.01, np.linspace(-0.03, 0.01, 10001))  # its 5 % quantile is -0.028
+    assert non_inferior(difference, margin=0.0281, confidence=0.95)
+    assert not non_inferior(difference, margin=0.0279, confidence=0.95)
+
+
+def test_a_much_worse_model_is_inferior():
+    labels_N, worse_N, better_N = draw(1000, 0.7, 0.85, seed=2)
+    difference = paired_bootstrap(labels_N, worse_N, better_N, 2, num_resamples=1000, seed=0)
+    assert not non_inferior(difference, margin=0.02, confidence=0.95)
+
+
+def test_mcnemar_is_exact():
+    """1 against 9: twice the binomial tail, 2 (1 + 10) / 2**10."""
+    labels_N = np.zeros(30, dtype=int)
+    a_N, b_N = labels_N.copy(), labels_N.copy()
+    a_N[:9] = 1
+    b_N[9] = 1
+    result = mcnemar(labels_N, a_N, b_N)
+    assert (result.only_a_right, result.only_b_right) == (1, 9)
+    assert result.p_value == pytest.approx(22 / 1024)
+    assert mcnemar(labels_N, a_N, a_N).p_value == 1.0
+
+
+def test_many_disagreements_agree_with_the_chi_square():
+    labels_N = np.zeros(40000, dtype=int)
+    a_N, b_N = labels_N.copy(), labels_N.copy()
+    a_N[:10150] = 1
+    b_N[10150:20000] = 1
+    approximate = stats.chi2.sf((300 - 1) ** 2 / 20000, 1)  # with continuity correction
+    assert mcnemar(labels_N, a_N, b_N).p_value == pytest.approx(approximate, rel=0.01)
+
+
+def test_the_detectable_loss_is_found_four_times_in_five():
+    """Normal samples around a true loss of just that size: the 95 % upper bound lies below 0 in 80 % of cases."""
+    rng = np.random.default_rng(0)
+    standard_error = 0.01
+    known = Difference(0.0, rng.normal(0, standard_error, 200000))
+    loss = smallest_detectable_loss(known, confidence=0.95, power=0.8)
+    assert loss == pytest.approx((1.6449 + 0.8416) * standard_error, rel=0.01)
+    observed = rng.normal(-loss, standard_error, 100000)
+    assert (observed + 1.6449 * standard_error < 0).mean() == pytest.approx(0.8, abs=0.01)
+
+
+def test_an_equal_model_passes_with_the_promised_power_and_a_bad_one_seldom():
+    """Margin = smallest detectable loss: equal models pass in 80 % of cases, models worse by the margin in 5 %."""
+    standard_error = paired_bootstrap(*draw(1200, 0.8, 0.8, seed=0), 2, num_resamples=5000, seed=0)
+    margin = smallest_detectable_loss(standard_error, confidence=0.95)
+    for loss, expected in ((0.0, 0.8), (margin, 0.05)):
+        passed = [
+            non_inferior(
+                paired_bootstrap(*draw(1200, 0.8 - loss, 0.8, seed=seed), 2, num_resamples=500, seed=seed),
+                margin=margin,
+                confidence=0.95,
+            )
+            for seed in range(1000)
+        ]
+        assert np.mean(passed) == pytest.approx(expected, abs=0.06)

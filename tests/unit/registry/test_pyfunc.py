@@ -1,0 +1,139 @@
+"""The registered model, loaded and served, answers exactly as the runtime does, and without a training library."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from pipeline import register
+from tests.corpora import movie_reviews
+from tests.tiny_run import PROJECT, tiny_run
+from textmill.config import load_params
+from textmill.paths import Paths
+from textmill.runtime import Classifier
+
+TEXTS = [*movie_reviews()["text"][5000:5020], "", "Ünïcode — „quotes“ \U0001f600", "no words of the vocabulary: zzzqqq"]
+
+LOAD = """
+import json, sys
+import mlflow
+model = mlflow.pyfunc.load_model(sys.argv[1])
+answers = [model.predict([text])[0] for text in json.loads(sys.stdin.read())]
+together = model.predict([a.label for a in answers])
+assert model.predict([]) == []
+print(json.dumps({
+    "answers": [[a.label, a.probabilities] for a in answers],
+    "modules": [name for name in ("torch", "textmill", "transformers") if name in sys.modules],
+}))
+"""
+
+
+@pytest.fixture(scope="module")
+def paths(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Paths]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("DVC_EXP_BASELINE_REV", "MLFLOW_TRACKING_URI", "DVC_ROOT"):
+            patch.delenv(name, raising=False)
+        paths = tiny_run(tmp_path_factory.mktemp("served"))
+        register.run(load_params(paths.params), paths)
+        yield paths
+
+
+@pytest.fixture(scope="module")
+def expected(paths: Paths) -> list[list[Any]]:
+    classifier = Classifier.load(paths.bundle("int8"))
+    return [list(classifier.predict([text], batch_size=1)[0]) for text in TEXTS]
+
+
+def environment(paths: Paths) -> dict[str, str]:
+    """Nothing of the repository is on the path, and the package that is installed must not be needed."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    return {**kept, "MLFLOW_TRACKING_URI": f"sqlite:///{paths.mlflow_database}", "MLFLOW_DISABLE_TELEMETRY": "true"}
+
+
+def test_load_model_equals_the_runtime_and_imports_no_torch(paths: Paths, expected: list[list[Any]]) -> None:
+    answer = subprocess.run(
+        [sys.executable, "-c", LOAD, f"models:/{PROJECT}@champion"],
+        input=json.dumps(TEXTS),
+        env=environment(paths),
+        cwd=paths.root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert answer.returncode == 0, answer.stderr
+    found = json.loads(answer.stdout.splitlines()[-1])
+    assert found["answers"] == expected
+    assert found["modules"] == []
+
+
+def test_company_in_a_request_changes_nothing(paths: Paths, expected: list[list[Any]]) -> None:
+    import mlflow
+
+    model = mlflow.pyfunc.load_model(f"models:/{PROJECT}@champion")
+    assert [[answer.label, answer.probabilities] for answer in model.predict(TEXTS)] == expected
+
+
+def test_requirements_are_pinned_and_name_no_training_library(paths: Paths) -> None:
+    (file, *_) = paths.mlflow_artifacts.rglob("requirements.txt")
+    lines = file.read_text().split()
+    assert {line.partition("==")[0] for line in lines} == {"mlflow", "onnxruntime", "tokenizers", "numpy", "pydantic"}
+    assert all("==" in line for line in lines)
+
+
+def test_served_over_http_equals_the_runtime_without_torch(paths: Paths, expected: list[list[Any]]) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", f"models:/{PROJECT}@champion"]
+    command += ["--env-manager", "local", "--host", "127.0.0.1", "--port", str(port)]
+    log = paths.root / "server.log"
+    with log.open("w") as output:
+        # mlflow starts the server with the `python` and `uvicorn` of the path.
+        found_first = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        server = subprocess.Popen(
+            command, env={**environment(paths), "PATH": found_first}, cwd=paths.root, stdout=output, stderr=output
+        )
+        try:
+            _wait_until_up(port, server, log)
+            served = [_ask(port, [text])[0] for text in TEXTS]
+            assert [[answer["label"], answer["probabilities"]] for answer in served] == expected
+            assert _ask(port, TEXTS) == served
+            assert _ask(port, []) == []
+            processes = [psutil.Process(server.pid), *psutil.Process(server.pid).children(recursive=True)]
+            files = {region.path for process in processes for region in process.memory_maps()}
+            assert any("onnxruntime" in file for file in files)
+            assert not [file for file in files if "libtorch" in file]
+        finally:
+            for process in [*psutil.Process(server.pid).children(recursive=True), server]:
+                process.kill()
+            server.wait(10)
+
+
+def _wait_until_up(port: int, server: "subprocess.Popen[bytes]", log: Path) -> None:
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/ping", timeout=2):
+                return
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            time.sleep(0.3)
+    raise AssertionError(log.read_text())
+
+
+def _ask(port: int, texts: list[str]) -> Any:
+    body = json.dumps({"inputs": texts}).encode()
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}/invocations", body, headers={"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=30) as response:
+        return json.load(response)["predictions"]

@@ -1,0 +1,140 @@
+"""Files in, files out: every row keeps its place, whatever it holds."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.corpora import movie_reviews
+from tests.tiny_bundle import tiny_bundle
+from textmill import predict_file as module
+from textmill.data.sources.errors import MissingColumn, UnreadableSource
+from textmill.predict_file import UnusableFile, predict_file
+from textmill.runtime import Classifier
+
+TEXTS = ["A moving and beautiful film.", "Dull, tedious and boring.", 'With "quotes", a comma\nand a line break.']
+
+
+@pytest.fixture(scope="module")
+def classifier(tmp_path_factory: pytest.TempPathFactory) -> Classifier:
+    return Classifier.load(tiny_bundle(tmp_path_factory.mktemp("model") / "bundle", movie_reviews()[:2000]))
+
+
+def ignore(num_rows: int, total: int) -> None:
+    pass
+
+
+def read(path: Path) -> pd.DataFrame:
+    if path.suffix == ".jsonl":
+        return pd.DataFrame([json.loads(line) for line in path.read_text().splitlines()])
+    return pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+
+
+@pytest.mark.parametrize("kind", [".csv", ".tsv", ".jsonl", ".parquet"])
+@pytest.mark.parametrize("target", [".csv", ".jsonl", ".parquet"])
+def test_rows_and_columns_are_kept_and_answers_exact(
+    classifier: Classifier, tmp_path: Path, kind: str, target: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_BATCH", 4)  # several batches
+    texts = [*TEXTS, *movie_reviews()["text"][2000:2009]]
+    table = pd.DataFrame({"number": range(len(texts)), "text": texts})
+    source, output = tmp_path / f"texts{kind}", tmp_path / f"out{target}"
+    if kind == ".parquet":
+        table.to_parquet(source)
+    elif kind == ".jsonl":
+        table.to_json(source, orient="records", lines=True)
+    else:
+        table.to_csv(source, index=False, sep="\t" if kind == ".tsv" else ",")
+    seen = []
+    assert predict_file(classifier, source, output, "text", lambda n, total: seen.append((n, total))) == (12, 0)
+    assert seen == [(4, 12)] * 3
+    found = read(output)
+    assert list(found.columns[:5]) == ["number", "text", "predicted", "probability", "error"]
+    assert found["text"].tolist() == texts
+    assert found["number"].astype(int).tolist() == list(range(12))
+    expected = [classifier.predict([text], batch_size=1)[0] for text in texts]
+    assert found["predicted"].tolist() == [prediction.label for prediction in expected]
+    for label in classifier.labels:
+        column = found[f"probability_{label}"].to_numpy(np.float64)
+        assert column.tolist() == [prediction.probabilities[label] for prediction in expected]
+    assert found["error"].isna().all()
+
+
+@pytest.mark.parametrize("target", [".csv", ".jsonl", ".parquet"])
+def test_a_row_without_a_text_keeps_its_place_with_the_reason(
+    classifier: Classifier, tmp_path: Path, target: str
+) -> None:
+    rows = [
+        {"text": "Fine."},
+        {"text": None},
+        {"other": 1},
+        {"text": "  "},
+        {"text": ["a"]},
+        {"text": 12},
+        {"text": ""},
+    ]
+    source, output = tmp_path / "texts.jsonl", tmp_path / f"out{target}"
+    source.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert predict_file(classifier, source, output, "text", ignore) == (7, 5)
+    errors = read(output)["error"]
+    expected = [None, "no text", "no text", "empty text", "not a text but a list", None, "empty text"]
+    assert [None if pd.isna(error) else error for error in errors] == expected
+    assert read(output)["predicted"].isna().tolist() == [error is not None for error in expected]
+
+
+def test_columns_of_mixed_values_fit_into_parquet(
+    classifier: Classifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_BATCH", 2)
+    values = [1, "two", {"three": 3}, None, [4], 5.5]
+    source, output = tmp_path / "texts.jsonl", tmp_path / "out.parquet"
+    source.write_text("".join(json.dumps({"text": "Fine.", "value": value}) + "\n" for value in values))
+    predict_file(classifier, source, output, "text", ignore)
+    assert len(read(output)) == 6
+
+
+def test_a_text_file_has_a_text_a_line(classifier: Classifier, tmp_path: Path) -> None:
+    (tmp_path / "texts.txt").write_text("A moving film.\n\nDull and boring.\n", encoding="utf-8")
+    assert predict_file(classifier, tmp_path / "texts.txt", tmp_path / "out.csv", "text", ignore) == (3, 1)
+    assert read(tmp_path / "out.csv")["error"].fillna("").tolist() == ["", "empty text", ""]
+
+
+@pytest.mark.parametrize("content", ["text\n", ""])
+@pytest.mark.parametrize("target", [".csv", ".jsonl", ".parquet"])
+def test_no_rows_give_a_file_without_rows(classifier: Classifier, tmp_path: Path, content: str, target: str) -> None:
+    (tmp_path / "texts.csv").write_text(content)
+    output = tmp_path / f"out{target}"
+    if not content:
+        with pytest.raises(MissingColumn, match="its columns: none"):
+            predict_file(classifier, tmp_path / "texts.csv", output, "text", ignore)
+        return
+    assert predict_file(classifier, tmp_path / "texts.csv", output, "text", ignore) == (0, 0)
+    assert output.exists()
+    if target != ".jsonl":
+        assert "predicted" in read(output).columns
+
+
+@pytest.mark.parametrize(
+    ("source", "output", "column", "message"),
+    [
+        ("gone.csv", "out.csv", "text", "gone.csv does not exist"),
+        ("texts.csv", "out.xlsx", "text", "--output .*: the ending '.xlsx' is not one of .parquet, .csv, .jsonl"),
+        ("texts.doc", "out.csv", "text", "--input .*: the ending '.doc' is not one of"),
+        ("texts.csv", "texts.csv", "text", "is the input itself"),
+        ("texts.csv", "out.csv", "body", "has no column 'body'; its columns: text, error"),
+        ("texts.csv", "out.csv", "text", "already has the columns error"),
+        ("broken.csv", "out.csv", "text", "the row that begins at line 3"),
+    ],
+)
+def test_mistakes_are_told_and_leave_no_file(
+    classifier: Classifier, tmp_path: Path, source: str, output: str, column: str, message: str
+) -> None:
+    (tmp_path / "texts.csv").write_text("text,error\nGood.,none\n")
+    (tmp_path / "texts.doc").write_text("text\n")
+    (tmp_path / "broken.csv").write_text("text,number\nGood.,1\nBad.\n")
+    before = sorted(path.name for path in tmp_path.iterdir())
+    with pytest.raises((UnusableFile, MissingColumn, UnreadableSource), match=message):
+        predict_file(classifier, tmp_path / source, tmp_path / output, column, ignore)
+    assert sorted(path.name for path in tmp_path.iterdir()) == before

@@ -1,4 +1,7 @@
-"""The stages of dvc.yaml, one file each: load, call, save."""
+"""The stages of dvc.yaml, one file each: load, call, save.
+
+A stage imports what is heavy inside `run`, so that a mistake in params.yaml is told before seconds of imports.
+"""
 
 import sys
 from collections.abc import Callable, Iterator

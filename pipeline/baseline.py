@@ -5,21 +5,21 @@ Writes: models/baseline/bundle, data/out_of_fold.parquet (id, label, p0, p1, ...
 Params: project, seed, baseline.
 """
 
-import pandas as pd
-
 from pipeline import Params, Paths, main
 from textmill import tracking
 from textmill.artifacts import atomic, read_table, size_mb
-from textmill.baseline import tfidf
-from textmill.baseline.export import PAD_ID, export
-from textmill.evaluation.calibration import fit_temperature
-from textmill.runtime import write_bundle
 
 CODE = ["artifacts.py", "baseline/export.py", "baseline/tfidf.py", "evaluation/calibration.py", "runtime.py"]
 
 
 def run(params: Params, paths: Paths) -> None:
+    import pandas as pd
     from tqdm import tqdm
+
+    from textmill.baseline import tfidf
+    from textmill.baseline.export import PAD_ID, export
+    from textmill.evaluation.calibration import fit_temperature
+    from textmill.runtime import write_bundle
 
     train, validation = read_table(paths.split("train")), read_table(paths.split("validation"))
     texts, labels = train["text"].tolist(), train["label"].tolist()

@@ -11,14 +11,15 @@ import sys
 from pipeline import Params, Paths, alone, main
 from textmill import tracking
 from textmill.artifacts import read_json, size_mb
-from textmill.compression.recipes import Step, run_recipe
-from textmill.compression.recovery import Recovery
-from textmill.training.builders import settings
-from textmill.training.fit import TrainingData
-from textmill.training.lit_module import Hyperparameters
 
 
 def run(params: Params, paths: Paths, name: str) -> None:
+    from textmill.compression.recipes import Step, run_recipe
+    from textmill.compression.recovery import Recovery
+    from textmill.training.builders import settings
+    from textmill.training.fit import TrainingData
+    from textmill.training.lit_module import Hyperparameters
+
     recipe = params.compress.recipes[name]
     steps = [Step(step.method, step.model_dump(exclude={"method"})) for step in recipe.steps]
     parent = paths.model(recipe.parent)

@@ -12,12 +12,13 @@ import sys
 from pipeline import Params, Paths, main
 from textmill import tracking
 from textmill.artifacts import read_table
-from textmill.evaluation.report import Settings, evaluate
-from textmill.runtime import read_manifest
 
 
 def run(params: Params, paths: Paths, model: str, split: str) -> None:
     from tqdm import tqdm
+
+    from textmill.evaluation.report import Settings, evaluate
+    from textmill.runtime import read_manifest
 
     documents = read_table(paths.split(split))
     folder = paths.evaluation(split, model)

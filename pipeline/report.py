@@ -4,7 +4,7 @@ Reads: reports/selection.json, reports/registration.json, reports/test/NAME of e
     baseline, data/raw/source.json, data/clean/summary.json, data/validation/report.json, data/tokens/tokens.json,
     data/audit, models/search/best.json, models/trained/curves.csv, data/splits/test.parquet (texts of mistakes).
 Writes: reports/page/index.html, reports/page/model_card.md.
-Params: project, seed, data, compress.recipes, evaluate, gate, report.
+Params: project, seed, data, compress.recipes, gate, report.
 """
 
 from pipeline import Params, Paths, main
@@ -14,7 +14,6 @@ from textmill.registry import registration
 from textmill.reporting.card import render_card
 from textmill.reporting.facts import gather
 from textmill.reporting.page import render_page
-from textmill.runtime import read_manifest
 
 
 def run(params: Params, paths: Paths) -> None:
@@ -22,7 +21,7 @@ def run(params: Params, paths: Paths) -> None:
     for path, text in ((paths.page, render_page(facts, paths)), (paths.card, render_card(facts, paths))):
         with atomic(path) as temporary:
             temporary.write_text(text, encoding="utf-8")
-    key = read_manifest(paths.bundle(facts.chosen["name"]), verify=False)["lineage"]["key"]
+    key = facts.registration["versions"]["chosen"]["lineage_key"]
     with tracking.model_run(paths, params.project, facts.chosen["name"], key):
         tracking.log(artifacts=paths.page.parent, folder="report")
     registration.describe_version(paths, params.project, facts.version, facts.headline)

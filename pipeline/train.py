@@ -6,24 +6,26 @@ Params: project, seed, model, training, train
 """
 
 import shutil
-
-import pandas as pd
+from typing import Any
 
 from pipeline import Params, Paths, alone, main
 from textmill import tracking
 from textmill.artifacts import atomic, read_json
-from textmill.data.tokens import read_meta
-from textmill.models.folder import save_model
-from textmill.training.builders import build_model, settings
-from textmill.training.fit import TrainingData, fit
-from textmill.training.lit_module import Hyperparameters
 
 
 def run(params: Params, paths: Paths) -> None:
+    import pandas as pd
+
+    from textmill.data.tokens import read_meta
+    from textmill.models.folder import save_model
+    from textmill.training.builders import build_model, settings
+    from textmill.training.fit import TrainingData, fit
+    from textmill.training.lit_module import Hyperparameters
+
     data = TrainingData.open(paths.tokens)
     hyper = Hyperparameters(**read_json(paths.best)["values"])
     model = build_model(params, data.num_labels)
-    declared = {
+    declared: dict[str, Any] = {
         "seed": params.seed,
         "model": params.model.model_dump(),
         "training": params.training.model_dump(),

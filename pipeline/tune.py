@@ -6,19 +6,23 @@ Params: project, seed, model, training, tune
 """
 
 from dataclasses import asdict
-
-import pandas as pd
-from optuna.trial import FrozenTrial
+from typing import TYPE_CHECKING, Any
 
 from pipeline import Params, Paths, alone, main
 from textmill import tracking
 from textmill.artifacts import atomic, write_json
-from textmill.training import search
-from textmill.training.builders import build_model, dimensions, settings
-from textmill.training.fit import TrainingData
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
 
 
 def run(params: Params, paths: Paths) -> None:
+    import pandas as pd
+
+    from textmill.training import search
+    from textmill.training.builders import build_model, dimensions, settings
+    from textmill.training.fit import TrainingData
+
     tune = params.tune
     data = TrainingData.open(paths.tokens).sample(tune.train_fraction, params.seed)
     model = build_model(params, data.num_labels)
@@ -35,11 +39,13 @@ def run(params: Params, paths: Paths) -> None:
 
     with alone(paths, "tune"), tracking.model_run(paths, params.project, "search", lineage["key"]) as active:
 
-        def log_trial(trial: FrozenTrial) -> None:
+        def log_trial(trial: "FrozenTrial") -> None:
             tracking.log_trial(active, search.describe(trial), trial.intermediate_values)
 
         if tune.num_trials == 0:
-            best, trials = {"values": asdict(search.defaults(space, fixed)), "trial": None, "score": None}, []
+            values = asdict(search.defaults(space, fixed))
+            best: dict[str, Any] = {"values": values, "trial": None, "score": None}
+            trials: list[dict[str, Any]] = []
         else:
             study = search.search(
                 model,
@@ -53,19 +59,17 @@ def run(params: Params, paths: Paths) -> None:
                 on_trial=log_trial,
             )
             trials = [search.describe(trial) for trial in study.trials]
-            best = {
-                "values": search.best_values(study, fixed),
-                "trial": study.best_trial.number,
-                "score": study.best_value,
-            }
+            best = search.best(study, fixed)
         write_json(paths.best, {**best, "study": name, "trials": trials, "lineage": lineage})
-        rows = pd.DataFrame([{k: t[k] for k in ("number", "state", "score")} | t["values"] for t in trials])
+        columns = ["number", "state", "score", *space]
+        rows = pd.DataFrame([{**trial, **trial["values"]} for trial in trials], columns=columns)
         with atomic(paths.best.with_name("trials.csv")) as temporary:
             rows.to_csv(temporary, index=False)
         # Metrics, because a study that is continued may find another best, and MLflow's params are final.
         best_values = {f"best_{key}": value for key, value in best["values"].items()}
         tracking.log(metrics=best_values, artifacts=paths.best, folder="search")
-    print(f"Best of {len(trials)} trials: macro-F1 {best['score']} on validation with {best['values']}")
+    found = f"best macro-F1 on validation {best['score']:.4f}" if trials else "no search, the defaults"
+    print(f"tune: {len(trials)} trials, {found}: " + ", ".join(f"{k} {v:.3g}" for k, v in best["values"].items()))
 
 
 if __name__ == "__main__":

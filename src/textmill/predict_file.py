@@ -73,8 +73,11 @@ def predict_file(
     if taken := sorted(set(columns) & {*ADDED, *_probability_columns(classifier)}):
         raise UnusableFile(f"{source} already has the columns {', '.join(taken)}, which are added here. Rename them.")
     done = num_errors = 0
-    with atomic(output) as temporary, _writer(temporary, output.suffix) as write:
-        for batch in _open(source).batches(_BATCH):
+    no_rows = (
+        [] if num_rows else [pd.DataFrame(columns=columns, dtype="str")]
+    )  # the output has its columns all the same
+    with atomic(output) as temporary, _writer(temporary, output.suffix.lower()) as write:
+        for batch in no_rows or _open(source).batches(_BATCH):
             answers = [_answer(classifier, value) for value in batch[text_column]]
             num_errors += sum(answer["error"] is not None for answer in answers)
             rows = batch.drop(columns=ORIGIN, errors="ignore").reset_index(drop=True)

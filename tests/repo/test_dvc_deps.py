@@ -46,12 +46,12 @@ def test_declared_params_are_those_that_are_read(stage: Stage) -> None:
 
 
 def sections_read(file: str) -> set[str]:
-    """The X of every `params.X` in a file."""
+    """The X of every `params.X` and `something.params.X` in a file."""
     tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
     names = {
         node.attr
         for node in ast.walk(tree)
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "params"
+        if isinstance(node, ast.Attribute) and getattr(node.value, "id", getattr(node.value, "attr", None)) == "params"
     }
     return {name.rstrip("_") for name in names} & sections()
 

@@ -4,7 +4,7 @@ Importance is first-order: how much the loss would change if a unit's output wer
 per document (Molchanov et al. 2017, https://arxiv.org/abs/1611.06440; for heads Michel et al. 2019,
 https://arxiv.org/abs/1905.10650, whose norm per layer makes layers comparable).
 
-Shape suffixes: B documents, T tokens, H heads, S head size, F feed-forward units, L layers.
+Shape suffixes: B documents, T tokens, D width, H heads, F feed-forward units, X either of them, S size of one.
 """
 
 from dataclasses import replace
@@ -86,12 +86,13 @@ def _watch(dense: nn.Module, scores: Tensor) -> Any:
     """Add to `scores` [H] or [F], at every backward pass, sum over documents of |sum of input x gradient|."""
 
     def before_forward(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        states_BTD = inputs[0]
+        # Detached: a hook that held the tensor it hangs on would be a cycle, and keep every batch in memory.
+        states_BTD = inputs[0].detach()
 
         def on_gradient(gradient_BTD: Tensor) -> None:
-            product_BTD = (states_BTD.detach() * gradient_BTD).unflatten(-1, (len(scores), -1))
-            scores.add_(product_BTD.sum(dim=(1, 3)).abs().sum(0))
+            product_BTXS = (states_BTD * gradient_BTD).unflatten(-1, (len(scores), -1))
+            scores.add_(product_BTXS.sum(dim=(1, 3)).abs().sum(0))
 
-        states_BTD.register_hook(on_gradient)
+        inputs[0].register_hook(on_gradient)
 
     return dense.register_forward_pre_hook(before_forward)

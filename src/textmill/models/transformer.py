@@ -114,7 +114,7 @@ class Transformer(nn.Module):
         return self.head(self.dropout(pooled_BD))
 
     @property
-    def layers(self) -> nn.ModuleList:
+    def layers(self) -> Any:
         """The encoder's blocks, first to last. Raises: UnsupportedArchitecture."""
         if not _is_bert_like(self.encoder):
             raise UnsupportedArchitecture(
@@ -143,7 +143,7 @@ def keep_heads(layer: nn.Module, kept: Sequence[int]) -> None:
 
     attention = cast(Any, layer).attention
     size = attention.self.attention_head_size
-    index = torch.tensor([head * size + i for head in kept for i in range(size)], dtype=torch.long)
+    index = torch.LongTensor([head * size + i for head in kept for i in range(size)])
     for name in ("query", "key", "value"):
         setattr(attention.self, name, prune_linear_layer(getattr(attention.self, name), index))
     attention.output.dense = prune_linear_layer(attention.output.dense, index, dim=1)
@@ -155,7 +155,7 @@ def keep_feed_forward(layer: nn.Module, kept: Sequence[int]) -> None:
     """Shrink a BERT-like layer's feed-forward block to the units with these indices, in place."""
     from transformers.pytorch_utils import prune_linear_layer
 
-    block, index = cast(Any, layer), torch.tensor(list(kept), dtype=torch.long)
+    block, index = cast(Any, layer), torch.LongTensor(list(kept))
     block.intermediate.dense = prune_linear_layer(block.intermediate.dense, index)
     block.output.dense = prune_linear_layer(block.output.dense, index, dim=1)
 

@@ -1,5 +1,6 @@
 """A model's way into the registry with its evidence, the record of it, and the check that both still agree."""
 
+import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,17 +57,22 @@ def register_model(
         parent: the version that it was made from.
         decision: what the gate said; None for a model that does not stand for election.
     """
-    key = read_manifest(paths.bundle(name), verify=False)["lineage"]["key"]
-    with tracking.model_run(paths, params.project, name, key):
+    bundle = paths.bundle(name)
+    known = versions.find(client, params.project, sha256(bundle))
+    if known and versions.has_deleted_run(client, known):
+        client.restore_run(known.run_id)
+    key = read_manifest(bundle, verify=False)["lineage"]["key"]
+    parent_key = parent.tags["textmill.lineage_key"] if parent else None
+    with tracking.model_run(paths, params.project, name, key, parent_key=parent_key):
         version = versions.register(
             client,
             params.project,
-            paths.bundle(name),
+            bundle,
             train_clusters=read_table(paths.split("train"), ["cluster"])["cluster"],
             input_example=_input_example(params, paths),
             tags=_tags(paths, name, parent, decision),
         )
-    _attach_evidence(client, paths, name, version, decision)
+        _attach_evidence(paths, name, decision)
     return version
 
 
@@ -85,18 +91,15 @@ def _tags(paths: Paths, name: str, parent: Version | None, decision: Decision | 
     return tags | (promotion.gate_tags(decision) if decision else {})
 
 
-def _attach_evidence(
-    client: "MlflowClient", paths: Paths, name: str, version: Version, decision: Decision | None
-) -> None:
-    """Put the reports under `evidence` of the version's own run, which is not always the model's present one."""
+def _attach_evidence(paths: Paths, name: str, decision: Decision | None) -> None:
+    """Put the reports under `evidence` of the active run."""
     with tempfile.TemporaryDirectory() as folder:
-        evidence = [paths.evaluation("test", name) / file for file in ("metrics.json", "report.json")]
-        evidence.append(paths.selection)
+        test = paths.evaluation("test", name)
+        for file in (test / "metrics.json", test / "report.json", paths.selection):
+            shutil.copy(file, folder)
         if decision:
-            evidence.append(Path(folder, "gate.json"))
-            write_json(evidence[-1], decision.to_json())
-        for file in evidence:
-            client.log_artifact(version.run_id, str(file), "evidence")
+            write_json(Path(folder, "gate.json"), decision.to_json())
+        tracking.log(artifacts=Path(folder), folder="evidence")
 
 
 def _input_example(params: Params, paths: Paths) -> list[str]:
@@ -152,7 +155,7 @@ def find_difference(paths: Paths) -> str | None:
             return f"{model} version {entry['version']} is {now} in the registry"
         if not versions.has_files(version):
             return f"the files of {model} version {version.number} are gone"
-        if client.get_run(version.run_id).info.lifecycle_stage == "deleted":
+        if versions.has_deleted_run(client, version):
             return f"the run of {model} version {version.number} is deleted"
     aliases = versions.aliases(client, model)
     for alias in (promotion.CHAMPION, promotion.CHALLENGER):

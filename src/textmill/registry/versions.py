@@ -123,7 +123,7 @@ def register(
             created = mlflow.register_model(f"models:/{info.model_id}", model, 0, tags={BUNDLE_TAG: digest, **tags})
             version = Version.of(created)
     else:
-        _restore(client, version, bundle, train_clusters, input_example)
+        _restore_files(client, version, bundle, train_clusters, input_example)
         set_tags(client, version, tags)
     return get(client, model, version.number)
 
@@ -139,6 +139,7 @@ def get(client: "MlflowClient", model: str, reference: str | int) -> Version:
 
     Raises: VersionNotFound.
     """
+    import mlflow
     from mlflow.exceptions import MlflowException
 
     number = str(reference)
@@ -151,15 +152,9 @@ def get(client: "MlflowClient", model: str, reference: str | int) -> Version:
         numbers = ", ".join(map(str, sorted(int(v.version) for v in found))) or "none"
         names = ", ".join(aliases(client, model)) or "none"
         raise VersionNotFound(
-            f"{model}@{reference} is not in the registry ({mlflow_uri()}); versions: {numbers}; aliases: {names}. "
-            "`dvc repro` registers a model, `textmill promote` makes a version the champion."
+            f"{model}@{reference} is not in the registry ({mlflow.get_tracking_uri()}); versions: {numbers}; aliases: "
+            f"{names}. `dvc repro` registers a model, `textmill promote --version N` makes a version the champion."
         ) from None
-
-
-def mlflow_uri() -> str:
-    import mlflow
-
-    return str(mlflow.get_tracking_uri())
 
 
 def aliases(client: "MlflowClient", model: str) -> dict[str, int]:
@@ -216,14 +211,22 @@ def has_files(version: Version) -> bool:
         return False
 
 
-def _restore(
+def has_deleted_run(client: "MlflowClient", version: Version) -> bool:
+    """Whether the version's run was deleted and can be restored."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return bool(client.get_run(version.run_id).info.lifecycle_stage == "deleted")
+    except MlflowException:  # deleted for good
+        return False
+
+
+def _restore_files(
     client: "MlflowClient", version: Version, bundle: Path, train_clusters: Collection[str], input_example: list[str]
 ) -> None:
-    """Bring back what was deleted around a version that still stands: its run, or its files."""
+    """Bring back the files of a version that still stands."""
     import mlflow
 
-    if client.get_run(version.run_id).info.lifecycle_stage == "deleted":
-        client.restore_run(version.run_id)
     if not has_files(version):
         model_id = version.source.removeprefix("models:/")
         same = mlflow.models.Model(run_id=version.run_id, model_id=model_id)

@@ -1,6 +1,7 @@
 """One training run: the loop that tune, train and the recipes share."""
 
 import logging
+import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -113,10 +114,11 @@ def fit(
     torch.manual_seed(settings.seed)
     curves = Curves()
     all_callbacks: list[Callback] = [curves, EarlyStopping(MONITOR, mode="max", patience=settings.patience), *callbacks]
+    show_bar = progress is not None and sys.stdout.isatty()
     if progress:
-        all_callbacks.append(_ProgressBar(progress))
+        all_callbacks.append(_ProgressBar(progress) if show_bar else _EpochLines(progress))
     if checkpoints:
-        keep = {"dirpath": checkpoints, "enable_version_counter": False}
+        keep: dict[str, Any] = {"dirpath": checkpoints, "enable_version_counter": False}
         all_callbacks += [
             ModelCheckpoint(filename="best", monitor=MONITOR, mode="max", save_weights_only=True, **keep),
             ModelCheckpoint(filename="last", save_on_train_epoch_end=True, **keep),
@@ -134,7 +136,7 @@ def fit(
             num_sanity_val_steps=0,
             val_check_interval=1 / validations_per_epoch,
             enable_checkpointing=checkpoints is not None,
-            enable_progress_bar=progress is not None,
+            enable_progress_bar=show_bar,
             enable_model_summary=False,
         )
         last = checkpoints / "last.ckpt" if checkpoints else None
@@ -178,6 +180,21 @@ def load_best(model: nn.Module, checkpoints: Path) -> None:
     prefix = "model."
     model.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
     model.to("cpu").eval()
+
+
+class _EpochLines(Callback):
+    """One line a validation, for logs, where a bar would fill pages."""
+
+    def __init__(self, name: str):
+        self.name = name
+
+    def on_validation_end(self, trainer: pl.Trainer, _: pl.LightningModule) -> None:
+        figures = trainer.callback_metrics
+        print(
+            f"{self.name}: epoch {trainer.current_epoch + 1}/{trainer.max_epochs}, step {trainer.global_step}, "
+            f"validation loss {figures['validation_loss']:.4f}, macro-F1 {figures[MONITOR]:.4f}",
+            flush=True,
+        )
 
 
 class _ProgressBar(TQDMProgressBar):

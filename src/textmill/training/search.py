@@ -10,11 +10,16 @@ import pytorch_lightning as pl
 from optuna.trial import FrozenTrial, Trial, TrialState
 from torch import nn
 
+from textmill.errors import UserError
 from textmill.training.fit import MONITOR, Settings, TrainingData, fit
 from textmill.training.lit_module import DivergedTraining, Hyperparameters
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 NUM_STARTUP_TRIALS = 4  # drawn at random before TPE has a model, and before the pruner may stop a trial
+
+
+class NothingLearned(UserError):
+    """A search ended without one complete trial."""
 
 
 @dataclass(frozen=True)
@@ -119,8 +124,20 @@ def defaults(space: dict[str, Dimension], fixed: dict[str, float]) -> Hyperparam
     return Hyperparameters(**{key: fixed.get(key, dimension.default) for key, dimension in space.items()})
 
 
-def best_values(study: optuna.Study, fixed: dict[str, float]) -> dict[str, float]:
-    return asdict(Hyperparameters(**{**study.best_params, **fixed}))
+def best(study: optuna.Study, fixed: dict[str, float]) -> dict[str, Any]:
+    """The best complete trial: `values` of all hyperparameters, its number (`trial`) and `score`.
+
+    Raises:
+        NothingLearned: no trial ran to its end.
+    """
+    if not study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
+        reasons = {trial.user_attrs.get("error", "stopped by the pruner") for trial in study.trials}
+        raise NothingLearned(
+            f"None of the {len(study.trials)} trials of study {study.study_name} ran to its end: "
+            f"{'; '.join(sorted(reasons))} Lower tune.space.learning_rate, or set tune.pruner: none."
+        )
+    values = asdict(Hyperparameters(**{**study.best_params, **fixed}))
+    return {"values": values, "trial": study.best_trial.number, "score": study.best_value}
 
 
 def describe(trial: FrozenTrial) -> dict[str, Any]:

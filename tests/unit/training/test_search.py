@@ -63,7 +63,7 @@ def test_defaults_come_first_and_fixed_keys_stay(data, tmp_path):
     study = run(data, tmp_path, 3, fixed={"dropout": 0.25})
     assert study.trials[0].params == {"learning_rate": 1e-3, "weight_decay": 0.01, "warmup_fraction": 0.1}
     assert all("dropout" not in trial.params for trial in study.trials)
-    assert search.best_values(study, {"dropout": 0.25})["dropout"] == 0.25
+    assert search.best(study, {"dropout": 0.25})["values"]["dropout"] == 0.25
     assert set(study.trials[0].intermediate_values) == {2, 4}, "scored twice an epoch of four steps"
 
 
@@ -76,3 +76,5 @@ def test_a_trial_that_diverges_is_pruned_with_its_reason(data, tmp_path, monkeyp
     assert study.trials[0].state == TrialState.PRUNED
     assert "learning rate" in study.trials[0].user_attrs["error"]
     assert search.describe(study.trials[0])["state"] == "pruned"
+    with pytest.raises(search.NothingLearned, match=r"tune\.space\.learning_rate"):
+        search.best(study, {})

@@ -1,0 +1,122 @@
+"""Every mistake in params.yaml is told by key, value and what is allowed."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from textmill.config import InvalidParams, load_params
+
+ROOT = Path(__file__).resolve().parents[2]
+QUANTIZE = {"method": "quantize", "per_channel": True}
+DISTILL = {
+    "method": "distill",
+    "num_layers": 3,
+    "temperature": 2,
+    "soft_weight": 0.5,
+    "epochs": 1,
+    "learning_rate": 1e-4,
+}
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Writes the default params.yaml with one key changed (dots between keys), and returns its path."""
+
+    def change(key, value):
+        yaml = YAML()
+        document = yaml.load(ROOT / "params.yaml")
+        *parents, last = key.split(".")
+        node = document
+        for parent in parents:
+            node = node[parent]
+        if value is ...:
+            del node[last]
+        else:
+            node[last] = value
+        yaml.dump(document, tmp_path / "params.yaml")
+        return tmp_path / "params.yaml"
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("train.epoch", 3, r"train\.epoch: no such key; allowed here: epochs, patience"),
+        (
+            "tune.space.learning_rat",
+            {},
+            r"tune\.space\.learning_rat: no such key; allowed here: dropout, learning_rate",
+        ),
+        ("train.epochs", ..., r"train\.epochs: this key is missing"),
+        ("train.epochs", 0, r"train\.epochs: .*greater than or equal to 1, found 0"),
+        ("train.epochs", "many", r"train\.epochs: .*valid integer.*found 'many'"),
+        ("training.precision", "fp8", r"training\.precision: .*'bf16-mixed'.*found 'fp8'"),
+        ("split.test", 0.2, r"split: train \+ validation \+ test must be 1, not 1\.05"),
+        ("clean.min_characters", 200000, r"min_characters \(200000\) must not exceed max_characters"),
+        ("tune.space.dropout.default", 0.9, r"tune\.space\.dropout: default \(0\.9\) must lie between"),
+        ("tune.space.dropout.high", 2.0, r"dropout: low \(0\) and high \(2\) must lie in \[0, 0\.9\]"),
+        ("tune.space.weight_decay.log", True, r"weight_decay: low \(0\) must be above 0 on a logarithmic scale"),
+        ("tune.fixed", {"momentum": 0.9}, r"tune\.fixed.*momentum"),
+        ("project", "Movie Reviews", r"project: .*pattern.*found 'Movie Reviews'"),
+        ("data.source", "elsewhere/reviews.csv", r"data\.watch \(data/inputs\) must be data\.source"),
+        ("compress.recipes.int8.from", "ful", r"recipes\.int8\.from: 'ful' is not a model; allowed: trained, full"),
+        ("compress.recipes.int8.from", "int8", r"recipes\.int8\.from: int8 -> int8 is a circle"),
+        ("compress.recipes.int8.steps", [QUANTIZE, DISTILL], r"recipes\.int8: quantize must be the last step"),
+        ("compress.recipes.int8.steps", [{"method": "shrink"}], r"recipes\.int8\.steps\.0: .*'shrink'.*'prune'"),
+        ("compress.recipes.full.steps", [QUANTIZE], r"recipes\.full must be \{from: trained, steps: \[\]\}"),
+        ("compress.recipes.trained", {"from": "full", "steps": []}, r"recipes\.trained: this name is taken"),
+    ],
+)
+def test_a_mistake_is_told(write, key, value, told):
+    with pytest.raises(InvalidParams, match=told) as error:
+        load_params(write(key, value))
+    assert "params.yaml has 1 mistake" in str(error.value)
+
+
+def test_all_mistakes_are_told_at_once(write, tmp_path):
+    write("train.epochs", 0)
+    text = (tmp_path / "params.yaml").read_text().replace("batch_size: 32", "batch_size: -1")
+    (tmp_path / "params.yaml").write_text(text)
+    with pytest.raises(InvalidParams, match=r"2 mistake(?s:.)*training\.batch_size(?s:.)*train\.epochs"):
+        load_params(tmp_path / "params.yaml")
+
+
+@pytest.mark.parametrize(
+    ("content", "told"), [("a: [1", "is not valid YAML"), ("- 1\n", "must hold a mapping"), ("", "must hold a mapping")]
+)
+def test_what_is_no_params_file_is_told(tmp_path, content, told):
+    (tmp_path / "params.yaml").write_text(content)
+    with pytest.raises(InvalidParams, match=told):
+        load_params(tmp_path / "params.yaml")
+
+
+def test_numbers_and_labels_are_read_as_people_mean_them(write):
+    params = load_params(write("tune.space.learning_rate.low", 1e-06))
+    assert params.tune.space.learning_rate.low == 1e-6  # YAML 1.1 reads `1e-06` as text
+    assert load_params(write("clean.labels", {0: "no", True: "yes"})).clean.labels == {"0": "no", "true": "yes"}
+
+
+def test_a_local_source_in_the_watched_folder_is_accepted(write):
+    assert load_params(write("data.source", "data/inputs/reviews.csv"))
+
+
+@pytest.mark.parametrize("arguments", [["ingest"], ["train"], ["compress", "int8"]])
+def test_a_stage_tells_it_and_exits_with_1(write, tmp_path, arguments):
+    write("train.epoch", 3)
+    module, *rest = arguments
+    answer = subprocess.run(
+        [sys.executable, "-m", f"pipeline.{module}", *rest],
+        cwd=tmp_path,
+        env={"PYTHONPATH": f"{ROOT}:{ROOT / 'src'}", "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert answer.returncode == 1
+    assert "train.epoch: no such key; allowed here: epochs, patience" in answer.stderr
+    assert "dvc checkout" in answer.stderr
+    assert "Traceback" not in answer.stderr

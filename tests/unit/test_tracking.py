@@ -1,0 +1,83 @@
+import subprocess
+import sys
+
+import mlflow
+import pytest
+
+from textmill import tracking
+from textmill.paths import Paths
+
+
+@pytest.fixture(scope="module")
+def paths(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("state")
+    return Paths(root=folder / "root", state=folder)
+
+
+def runs(paths, query=""):
+    return mlflow.MlflowClient(f"sqlite:///{paths.mlflow_database}").search_runs(
+        [tracking.connect(paths, "project")], query
+    )
+
+
+def test_the_key_follows_params_code_and_inputs(tmp_path):
+    (tmp_path / "in").write_text("1")
+
+    def key(params=None, code=("errors.py",), stage="train"):
+        return tracking.lineage(stage, params or {"a": 1}, code, [tmp_path / "in"])["key"]
+
+    first = key()
+    assert key() == first
+    assert len({first, key({"a": 2}), key(code=("errors.py", "paths.py")), key(stage="tune")}) == 4
+    (tmp_path / "in").write_text("2")
+    assert key() != first
+
+
+def test_a_run_is_found_again_by_the_artefacts_key(paths):
+    with tracking.model_run(paths, "project", "full", "k1"):
+        tracking.log(metrics={"size_mb": 1.0}, params={"from": "trained"})
+    with tracking.model_run(paths, "project", "full", "k1"):
+        tracking.log(metrics={"f1": 0.5})
+    with tracking.model_run(paths, "project", "full", "k2", parent_key="k1"):
+        pass
+    (first,) = runs(paths, "tags.`textmill.lineage_key` = 'k1'")
+    assert first.data.metrics == {"size_mb": 1.0, "f1": 0.5}
+    assert first.info.status == "FINISHED"
+    (second,) = runs(paths, "tags.`textmill.lineage_key` = 'k2'")
+    assert second.data.tags["mlflow.parentRunId"] == first.info.run_id
+
+
+def test_a_failed_stage_marks_its_run(paths):
+    with pytest.raises(RuntimeError), tracking.model_run(paths, "project", "int8", "broken"):
+        raise RuntimeError
+    assert runs(paths, "tags.`textmill.lineage_key` = 'broken'")[0].info.status == "FAILED"
+
+
+def test_the_run_of_a_killed_process_does_not_stay_running(paths):
+    code = (
+        "import os, signal, pathlib; from textmill import tracking; from textmill.paths import Paths;"
+        f"p = Paths(pathlib.Path({str(paths.root)!r}), pathlib.Path({str(paths.state)!r}));"
+        "run = tracking.model_run(p, 'project', 'trained', 'killed'); run.__enter__();"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == -9
+    assert runs(paths, "tags.`textmill.lineage_key` = 'killed'")[0].info.status == "RUNNING"
+    with tracking.model_run(paths, "project", "trained", "another"):
+        pass
+    assert runs(paths, "tags.`textmill.lineage_key` = 'killed'")[0].info.status == "KILLED"
+
+
+def test_trials_are_nested_under_their_search(paths):
+    trial = {"number": 3, "state": "pruned", "score": 0.7, "values": {"dropout": 0.1}, "seconds": 1.0}
+    with tracking.model_run(paths, "project", "search", "s") as active:
+        tracking.log_trial(active, trial, {10: 0.6, 20: 0.7})
+    (nested,) = runs(paths, f"tags.mlflow.parentRunId = '{active.info.run_id}'")
+    assert nested.data.tags["textmill.state"] == "pruned"
+    assert (nested.data.params, nested.data.metrics["score"]) == ({"dropout": "0.1"}, 0.7)
+
+
+def test_artefacts_of_runs_lie_in_the_state_root(paths, tmp_path):
+    (tmp_path / "figures.json").write_text("{}")
+    with tracking.model_run(paths, "project", "full", "k1"):
+        tracking.log(artifacts=tmp_path / "figures.json", folder="validation")
+    assert list(paths.mlflow_artifacts.glob("*/artifacts/validation/figures.json"))

@@ -11,10 +11,11 @@ Params: project, seed, gate, register, report
 
 from pipeline import Params, Paths, main
 from textmill.artifacts import read_json, read_table, write_json
-from textmill.registry import promotion, registration, versions
 
 
 def run(params: Params, paths: Paths) -> None:
+    from textmill.registry import promotion, registration, versions
+
     chosen = read_json(paths.selection)["chosen"]
     test = read_table(paths.split("test"), ["id", "text", "label", "cluster"])
     client = versions.connect(paths, params.project)

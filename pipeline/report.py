@@ -2,7 +2,7 @@
 
 Reads: reports/selection.json, reports/registration.json, reports/test/NAME of every recipe of params.yaml and of the
     baseline, data/raw/source.json, data/clean/summary.json, data/validation/report.json, data/tokens/tokens.json,
-    data/audit, models/search/best.json, models/trained/curves.csv, data/splits/test.parquet (texts of mistakes).
+    data/audit, models/search/study.json, models/trained/curves.csv, data/splits/test.parquet (texts of mistakes).
 Writes: reports/page/index.html, reports/page/model_card.md.
 Params: project, seed, data, compress.recipes, gate, report.
 """
@@ -10,13 +10,14 @@ Params: project, seed, data, compress.recipes, gate, report.
 from pipeline import Params, Paths, main
 from textmill import tracking
 from textmill.artifacts import atomic
-from textmill.registry import registration
-from textmill.reporting.card import render_card
-from textmill.reporting.facts import gather
-from textmill.reporting.page import render_page
 
 
 def run(params: Params, paths: Paths) -> None:
+    from textmill.registry import registration
+    from textmill.reporting.card import render_card
+    from textmill.reporting.facts import gather
+    from textmill.reporting.page import render_page
+
     facts = gather(params, paths)
     for path, text in ((paths.page, render_page(facts, paths)), (paths.card, render_card(facts, paths))):
         with atomic(path) as temporary:

@@ -23,7 +23,7 @@ def run(params: Params, paths: Paths) -> None:
     from textmill.training.lit_module import Hyperparameters
 
     data = TrainingData.open(paths.tokens)
-    hyper = Hyperparameters(**read_json(paths.best)["values"])
+    hyper = Hyperparameters(**read_json(paths.best))
     model = build_model(params, data.num_labels)
     declared: dict[str, Any] = {
         "seed": params.seed,

@@ -1,7 +1,7 @@
 """Search hyperparameters with Optuna on train and validation.
 
 Reads:  data/tokens, the weights
-Writes: models/search/best.json and trials.csv; the study in optuna.db and its runs in MLflow
+Writes: models/search/ (best.json, study.json, trials.csv); the study in optuna.db and its runs in MLflow
 Params: project, seed, model, training, tune
 """
 
@@ -60,14 +60,15 @@ def run(params: Params, paths: Paths) -> None:
             )
             trials = [search.describe(trial) for trial in study.trials]
             best = search.best(study, fixed)
-        write_json(paths.best, {**best, "study": name, "trials": trials, "lineage": lineage})
+        write_json(paths.best, best["values"])
+        write_json(paths.study, {**best, "study": name, "trials": trials, "lineage": lineage})
         columns = ["number", "state", "score", *space]
         rows = pd.DataFrame([{**trial, **trial["values"]} for trial in trials], columns=columns)
         with atomic(paths.best.with_name("trials.csv")) as temporary:
             rows.to_csv(temporary, index=False)
         # Metrics, because a study that is continued may find another best, and MLflow's params are final.
         best_values = {f"best_{key}": value for key, value in best["values"].items()}
-        tracking.log(metrics=best_values, artifacts=paths.best, folder="search")
+        tracking.log(metrics=best_values, artifacts=paths.study, folder="search")
     found = f"best macro-F1 on validation {best['score']:.4f}" if trials else "no search, the defaults"
     print(f"tune: {len(trials)} trials, {found}: " + ", ".join(f"{k} {v:.3g}" for k, v in best["values"].items()))
 

@@ -89,7 +89,13 @@ class Paths:
 
     @property
     def best(self) -> Path:
+        """The values that train takes; nothing else, so that more trials with the same best rerun nothing."""
         return self.root / "models/search/best.json"
+
+    @property
+    def study(self) -> Path:
+        """All trials of the search."""
+        return self.root / "models/search/study.json"
 
     # Reports
     def evaluation(self, split: str, name: str) -> Path:

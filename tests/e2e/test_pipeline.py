@@ -59,6 +59,7 @@ def checkout(tmp_path_factory):
         gate__min_macro_f1=0.3,
         gate__num_resamples=500,
     )
+    checkout.run("dvc", "add", "data/inputs/reviews.csv")  # else `dvc exp run --temp` would not have it
     checkout.commit("A small slice")
     return checkout
 
@@ -89,7 +90,7 @@ def test_every_stage_does_its_job(checkout, first_run):
     assert set(checkout.stages_run(first_run)) == expected
     summary = read(checkout, "data/clean/summary.json")
     assert summary["ingested"] == summary["kept"] + summary["quarantined"] == 400
-    assert len(read(checkout, "models/search/best.json")["trials"]) == 2
+    assert len(read(checkout, "models/search/study.json")["trials"]) == 2
     sizes = {name: read(checkout, f"reports/test/{name}/metrics.json")["size_mb"] for name in ALL_VARIANTS}
     assert sizes["distilled-int8"] < sizes["int8"] < 0.3 * sizes["full"]
     assert sizes["pruned-int8"] < sizes["int8"]

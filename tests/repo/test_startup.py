@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+import tomllib
+from importlib import import_module
 
 import pytest
 
@@ -47,3 +49,9 @@ def test_data_stages_import_no_torch(stage: str) -> None:
 @pytest.mark.parametrize("stage", ["audit", "baseline", "evaluate", "select", "register", "report"])
 def test_stages_without_training_import_no_torch(stage: str) -> None:
     assert imported_by(f"import pipeline.{stage}") & {*TRAINING} == set()
+
+
+def test_the_command_is_what_pyproject_says() -> None:
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["scripts"]
+    module, _, name = scripts["textmill"].partition(":")
+    assert callable(getattr(import_module(module), name))

@@ -31,7 +31,7 @@ def render_page(facts: Facts, paths: Paths) -> str:
     return template.render(
         facts=facts,
         data=read_data_story(paths),
-        search=read_json(paths.best),
+        search=read_json(paths.study),
         issues=read_label_issues(paths) if include_texts else [],
         mistakes=read_mistakes(paths, facts.chosen["name"]) if include_texts else [],
         plots=_draw(facts, paths),
@@ -88,7 +88,7 @@ def rebuild_commands(facts: Facts) -> list[tuple[str, str]]:
 def _draw(facts: Facts, paths: Paths) -> dict[str, Markup | None]:
     candidates, chosen = facts.selection["candidates"], facts.chosen["name"]
     budget = facts.selection["budget"]
-    search = read_json(paths.best)
+    search = read_json(paths.study)
     return {
         "curves": plots.learning_curves(pd.read_csv(paths.model("trained") / "curves.csv")),
         "trials": plots.trials(search) if search["trials"] else None,

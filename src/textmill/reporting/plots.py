@@ -54,7 +54,7 @@ def learning_curves(curves: pd.DataFrame) -> Markup:
 
 
 def trials(search: dict[str, Any]) -> Markup:
-    """Score of each trial in the order they ran, and the best so far; `search` is models/search/best.json."""
+    """Score of each trial in the order they ran, and the best so far; `search` is models/search/study.json."""
     from matplotlib.ticker import MaxNLocator
 
     scored = [trial for trial in search["trials"] if trial["score"] is not None]

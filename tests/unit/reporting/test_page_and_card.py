@@ -52,7 +52,7 @@ def write_data_reports(paths: Paths) -> None:
     pruned = {**trial, "number": 1, "state": "pruned", "score": 0.6}
     failed = {**trial, "number": 2, "state": "fail", "score": None}
     best = {"values": {"learning_rate": 1e-4}, "trial": 0, "score": 0.7, "study": "s"}
-    write_json(paths.best, {**best, "trials": [trial, pruned, failed]})
+    write_json(paths.study, {**best, "trials": [trial, pruned, failed]})
     curves = {"epoch": [1, 2], "train_loss": [0.6, 0.4], "validation_loss": [0.5, 0.45]}
     paths.model("trained").mkdir(exist_ok=True)
     pd.DataFrame({**curves, "validation_f1_macro": [0.7, 0.8]}).to_csv(paths.model("trained") / "curves.csv")
@@ -139,12 +139,12 @@ def test_the_page_quotes_the_measured_figures(run: Paths) -> None:
 
 
 def test_a_run_without_trials_has_no_plot_of_them(run: Paths) -> None:
-    best = read_json(run.best)
+    best = read_json(run.study)
     try:
-        write_json(run.best, {**best, "trials": [], "trial": None, "score": None})
+        write_json(run.study, {**best, "trials": [], "trial": None, "score": None})
         page = Tags(render_page(facts_of(run), run))
     finally:
-        write_json(run.best, best)
+        write_json(run.study, best)
     assert page.tags.count("svg") == 4
 
 

@@ -12,6 +12,16 @@ from pipeline import Params, Paths, alone, main
 from textmill import tracking
 from textmill.artifacts import read_json, size_mb
 
+CODE = [
+    "compression",
+    "data/batches.py",
+    "data/tokens.py",
+    "evaluation/calibration.py",
+    "models",
+    "runtime.py",
+    "training",
+]
+
 
 def run(params: Params, paths: Paths, name: str) -> None:
     from textmill.compression.recipes import Step, run_recipe
@@ -24,8 +34,7 @@ def run(params: Params, paths: Paths, name: str) -> None:
     steps = [Step(step.method, step.model_dump(exclude={"method"})) for step in recipe.steps]
     parent = paths.model(recipe.parent)
     declared = {"recipe": recipe.model_dump(by_alias=True), "training": params.training.model_dump()}
-    code = ["compression", "training", "models", "data/batches.py"]
-    lineage = tracking.lineage("compress", declared, code, [parent, paths.tokens])
+    lineage = tracking.lineage("compress", declared, CODE, [parent, paths.tokens])
     description = read_json(parent / "torch/model.json")
     checkpoints = paths.checkpoints(lineage["key"])
 

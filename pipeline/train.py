@@ -31,7 +31,7 @@ def run(params: Params, paths: Paths) -> None:
         "training": params.training.model_dump(),
         "train": params.train.model_dump(),
     }
-    code = ["training", "models", "data/batches.py"]
+    code = ["data/batches.py", "data/tokens.py", "models", "training"]
     lineage = tracking.lineage("train", declared, code, [paths.tokens, paths.best])
     checkpoints = paths.checkpoints(lineage["key"])
 

@@ -34,7 +34,9 @@ def run(params: Params, paths: Paths) -> None:
         "tune": tune.model_dump(exclude={"num_trials"}),
         "seed": params.seed,
     }
-    lineage = tracking.lineage("tune", declared, ["training", "models", "data/batches.py"], [paths.tokens])
+    lineage = tracking.lineage(
+        "tune", declared, ["data/batches.py", "data/tokens.py", "models", "training"], [paths.tokens]
+    )
     name = f"{params.project}-{lineage['key'][:12]}"
 
     with alone(paths, "tune"), tracking.model_run(paths, params.project, "search", lineage["key"]) as active:

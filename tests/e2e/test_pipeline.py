@@ -47,6 +47,7 @@ def checkout(tmp_path_factory):
     checkout.set_params(
         data__source="data/inputs/reviews.csv",
         data__where=None,
+        clean__labels=None,
         tokenize__max_length=32,
         baseline__num_folds=2,
         tune__num_trials=2,
@@ -121,9 +122,9 @@ def test_the_command_line_predicts_like_the_evaluation(checkout, first_run):
     answers = pd.read_parquet(checkout.folder / "answers.parquet")
     chosen = read(checkout, "reports/selection.json")["chosen"]
     evaluated = pd.read_parquet(checkout.folder / f"reports/test/{chosen}/predictions.parquet").set_index("id")
-    assert answers["label"].tolist() == evaluated.loc[test["id"], "predicted"].tolist()
+    assert answers["predicted"].tolist() == evaluated.loc[test["id"], "predicted"].tolist()
     one = checkout.run("textmill", "predict", test["text"].iloc[0]).stdout
-    assert answers["label"].iloc[0] in one
+    assert answers["predicted"].iloc[0] in one
 
 
 def test_dvc_shows_metrics_plots_and_params(checkout, first_run):

@@ -123,7 +123,8 @@ class Classifier:
     A document sent alone is the reference: the quality of a model is measured so, and it is served so.
     In a batch, fp32 logits agree with it to 1e-4 (other summation order). Dynamically quantised models
     choose the scale of their activations from all that is in the batch, padding included, so that a
-    document's logits depend slightly on its company: by up to 0.05 on a trained MiniLM.
+    document's answer depends on its company: on 1,280 movie reviews in batches of 32, probabilities of the
+    fine-tuned int8 variants moved by up to 0.16, 99 in 100 by less than 0.1, and 1 to 2 in 100 labels changed.
     """
 
     def __init__(self, manifest: dict[str, Any], tokenizer: Tokenizer, session: onnxruntime.InferenceSession) -> None:

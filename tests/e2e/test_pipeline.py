@@ -8,6 +8,7 @@ import os
 import signal
 import time
 
+import numpy as np
 import pandas as pd
 import psutil
 import pytest
@@ -123,6 +124,9 @@ def test_the_command_line_predicts_like_the_evaluation(checkout, first_run):
     chosen = read(checkout, "reports/selection.json")["chosen"]
     evaluated = pd.read_parquet(checkout.folder / f"reports/test/{chosen}/predictions.parquet").set_index("id")
     assert answers["predicted"].tolist() == evaluated.loc[test["id"], "predicted"].tolist()
+    probabilities = [f"p{i}" for i in range(2)]
+    alone = evaluated.loc[test["id"], probabilities].to_numpy()
+    np.testing.assert_array_equal(answers[["probability_negative", "probability_positive"]], alone)
     one = checkout.run("textmill", "predict", test["text"].iloc[0]).stdout
     assert answers["predicted"].iloc[0] in one
 
@@ -135,13 +139,14 @@ def test_dvc_shows_metrics_plots_and_params(checkout, first_run):
     page = (checkout.folder / "plots/index.html").read_text()
     for title in ("Loss by epoch", "Macro-F1 by size on validation", "Confusion of the full model on test"):
         assert title in page, title
-    checkout.run("dvc", "commit", "-f", check=False)
     checkout.set_params(train__patience=3)
     difference = json.loads(checkout.run("dvc", "params", "diff", "--json").stdout)
-    assert difference == {"params.yaml": {"train.patience": {"old": 2, "new": 3}}}
     checkout.set_params(train__patience=2)
+    assert list(difference["params.yaml"]) == ["train.patience"]
+    assert difference["params.yaml"]["train.patience"].items() >= {"old": 2, "new": 3}.items()
 
 
+@pytest.mark.slow
 def test_two_repros_at_once_leave_one_registry(checkout, first_run):
     before = registry(checkout)
     (checkout.folder / "reports/registration.json").unlink()
@@ -153,6 +158,7 @@ def test_two_repros_at_once_leave_one_registry(checkout, first_run):
     checkout.run("textmill", "verify")
 
 
+@pytest.mark.slow
 def test_only_what_follows_a_change_runs(checkout, first_run):
     checkout.set_params(train__epochs=2)
     output = checkout.run("dvc", "repro").stdout
@@ -172,6 +178,7 @@ def test_only_what_follows_a_change_runs(checkout, first_run):
     assert registry(checkout)["aliases"]["champion"] == 2
 
 
+@pytest.mark.slow
 def test_a_changed_recipe_runs_itself_and_what_follows(checkout, first_run):
     checkout.set_params(**{"compress__recipes__pruned-int8__steps": [{"method": "quantize", "per_channel": False}]})
     output = checkout.run("dvc", "repro").stdout
@@ -180,6 +187,7 @@ def test_a_changed_recipe_runs_itself_and_what_follows(checkout, first_run):
     assert own <= ran <= own | set(AFTER_MODELS)
 
 
+@pytest.mark.slow
 def test_a_removed_recipe_cannot_be_chosen(checkout, first_run):
     params = checkout.folder / "params.yaml"
     before = params.read_text()
@@ -211,6 +219,7 @@ def test_a_deleted_registry_is_made_again(checkout, first_run):
     assert set(checkout.stages_run(output)) <= {"report"}, "no model is made again for want of its run"
 
 
+@pytest.mark.slow
 def test_an_experiment_leaves_the_champion_alone(checkout, first_run):
     checkout.commit("Before the experiment")
     before = registry(checkout)
@@ -222,6 +231,7 @@ def test_an_experiment_leaves_the_champion_alone(checkout, first_run):
     checkout.run("dvc", "exp", "show")
 
 
+@pytest.mark.slow
 def test_killed_with_dvc_and_continued(checkout, first_run):
     """SIGKILL of dvc: the stage dies with it, and the next repro takes up its checkpoint."""
     checkout.set_params(train__epochs=4, train__patience=4, training__batch_size=8)

@@ -3,6 +3,7 @@
 A stage imports what is heavy inside `run`, so that a mistake in params.yaml is told before seconds of imports.
 """
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +15,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "src"))
 from textmill.config import Params, load_params
 from textmill.errors import UserError
 from textmill.paths import Paths
+
+_PARENT = os.getppid()
 
 
 class StageIsRunning(UserError):
@@ -28,7 +31,7 @@ def main(run: Callable[..., None], *arguments: str) -> None:
         from rich.console import Console
 
         console = Console(stderr=True, soft_wrap=True)
-        console.print(f"\n{run.__module__ if run.__module__ != '__main__' else 'textmill'}:", style="bold red", end=" ")
+        console.print("\ntextmill:", style="bold red", end=" ")
         console.print(str(error), markup=False, highlight=False)
         console.print(
             "Earlier outputs are kept in DVC's cache: `dvc checkout` brings them back.", style="dim", highlight=False
@@ -53,6 +56,8 @@ def alone(paths: Paths, stage: str) -> Iterator[None]:
     if sys.platform == "linux":
         pr_set_pdeathsig = 1
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
+        if os.getppid() != _PARENT:  # it died while this stage was importing
+            raise SystemExit(1)
     lock = paths.lock(stage)
     lock.parent.mkdir(parents=True, exist_ok=True)
     try:

@@ -33,7 +33,11 @@ def run(params: Params, paths: Paths, name: str) -> None:
     recipe = params.compress.recipes[name]
     steps = [Step(step.method, step.model_dump(exclude={"method"})) for step in recipe.steps]
     parent = paths.model(recipe.parent)
-    declared = {"recipe": recipe.model_dump(by_alias=True), "training": params.training.model_dump()}
+    declared = {
+        "seed": params.seed,
+        "recipe": recipe.model_dump(by_alias=True),
+        "training": params.training.model_dump(),
+    }
     lineage = tracking.lineage("compress", declared, CODE, [parent, paths.tokens])
     description = read_json(parent / "torch/model.json")
     checkpoints = paths.checkpoints(lineage["key"])

@@ -23,9 +23,11 @@ def run(params: Params, paths: Paths) -> None:
     )
     num_documents = write_table(paths.raw_documents, batches, RAW)
     write_json(paths.source, {**provenance(data.source), **reading.record()})
+    ignored = reading.source.ignored
     print(
         f"ingest: {num_documents} documents of {len(reading.labels)} labels from {reading.num_rows} rows "
         f"({reading.layout}, {len(reading.source.re_encoded)} files not in UTF-8)"
+        + (f"; not read: {', '.join(ignored[:10])}{', ...' if len(ignored) > 10 else ''}" if ignored else "")
     )
 
 

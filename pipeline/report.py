@@ -23,9 +23,9 @@ def run(params: Params, paths: Paths) -> None:
         with atomic(path) as temporary:
             temporary.write_text(text, encoding="utf-8")
     key = facts.registration["versions"]["chosen"]["lineage_key"]
-    with tracking.model_run(paths, params.project, facts.chosen["name"], key):
+    with tracking.model_run(paths, params.project, facts.chosen["name"], key) as run_of_model:
         tracking.log(artifacts=paths.page.parent, folder="report")
-    registration.describe_version(paths, params.project, facts.version, facts.headline)
+    registration.describe_version(paths, params.project, facts.version, facts.headline, run_of_model.info.run_id)
     print(f"report: {paths.page.relative_to(paths.root)} and {paths.card.name} beside it")
 
 

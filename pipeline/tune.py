@@ -44,7 +44,7 @@ def run(params: Params, paths: Paths) -> None:
         def log_trial(trial: "FrozenTrial") -> None:
             tracking.log_trial(active, search.describe(trial), trial.intermediate_values)
 
-        if tune.num_trials == 0:
+        if tune.num_trials == 0 or fixed.keys() >= space.keys():
             values = asdict(search.defaults(space, fixed))
             best: dict[str, Any] = {"values": values, "trial": None, "score": None}
             trials: list[dict[str, Any]] = []

@@ -39,7 +39,7 @@ def tiny_run(root: Path, *, state: Path | None = None, noise: float = 0.0, seed:
     root.mkdir(parents=True, exist_ok=True)
     paths.state.mkdir(parents=True, exist_ok=True)
     if not paths.mlflow_database.exists():
-        shutil.copy(_migrated_database(), paths.mlflow_database)
+        shutil.copy(migrated_database(), paths.mlflow_database)
     params = write_params(paths, **changes)
     documents = movie_reviews()
     train, test = documents[:5000], documents[5000:6200]
@@ -81,7 +81,7 @@ def write_reports(paths: Paths, params: Params, test: pd.DataFrame) -> None:
 
 
 @cache
-def _migrated_database() -> Path:
+def migrated_database() -> Path:
     """An MLflow database with its tables, which take seconds to make."""
     import mlflow
 

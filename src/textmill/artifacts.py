@@ -34,7 +34,8 @@ class MissingArtifact(UserError):
 def atomic(path: Path) -> Iterator[Path]:
     """Yield a temporary sibling of `path`, a file or a folder, and rename it on success.
 
-    A stage that is killed leaves either the old artefact or the new one, never half of one.
+    A stage that is killed leaves no half artefact. (A folder cannot be replaced in one step: killed between the two,
+    it is gone, and DVC's cache has the old one.)
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.writing")

@@ -74,8 +74,11 @@ def provenance(uri: str) -> dict[str, Any]:
 
 def _resolve_package(uri: str) -> Path:
     match = PACKAGE.fullmatch(uri)
-    if match is None or ".." in PurePosixPath(match["path"]).parts:
-        raise AssetNotFound(f"{uri} is malformed. The form is package://DISTRIBUTION@VERSION/PATH, without '..'.")
+    wanted = PurePosixPath(match["path"] if match else "")
+    if match is None or not wanted.parts or wanted.is_absolute() or ".." in wanted.parts:
+        raise AssetNotFound(
+            f"{uri} is malformed. The form is package://DISTRIBUTION@VERSION/PATH, with a relative path without '..'."
+        )
     name, version = match["name"], match["version"]
     try:
         distribution = metadata.distribution(name)  # reads metadata, imports nothing
@@ -89,8 +92,10 @@ def _resolve_package(uri: str) -> Path:
             f"{uri}: {name} {distribution.version} is installed, not {version}. Install the wanted one with "
             f"`pip install {name}=={version}`, or write @{distribution.version} in params.yaml."
         )
-    path = Path(str(distribution.locate_file(match["path"])))
-    if not path.exists():
+    path = Path(str(distribution.locate_file(wanted)))
+    # All distributions share one folder, so that being there is not enough.
+    has_it = any(wanted == file or wanted in file.parents for file in distribution.files or [])
+    if not has_it or not path.exists():
         raise AssetNotFound(
             f"{uri}: {name} {version} has no {match['path']}. It has, among others: {_examples(distribution)}."
         )
@@ -123,12 +128,14 @@ def _resolve_hub(uri: str) -> Path:
 
 def _find_in_cache(repository: str, revision: str) -> Path | None:
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
     try:
         folder = snapshot_download(repository, revision=revision, allow_patterns=HUB_PATTERNS, local_files_only=True)
     except LocalEntryNotFoundError:  # absent, or cut off in the middle of a download
         return None
+    except HFValidationError as error:
+        raise AssetNotFound(f"hf://{repository}@{revision} cannot be a repository's name: {error}") from None
     return Path(folder)
 
 

@@ -50,8 +50,12 @@ def check() -> None:
     from textmill.assets import resolve
 
     params = _params()
-    weights = getattr(params.model, params.model.family).weights
-    for key, uri in (("data.source", params.data.source), (f"model.{params.model.family}.weights", weights)):
+    named = {
+        "data.source": params.data.source,
+        "data.watch": params.data.watch,
+        f"model.{params.model.family}.weights": params.weights,
+    }
+    for key, uri in named.items():
         try:
             resolve(uri)
         except UserError as error:
@@ -109,6 +113,8 @@ def predict(
         _predict_file(classifier, file, output, text_column)
         return
     for text in texts or []:
+        if any("\ud800" <= character <= "\udfff" for character in text):  # how Python marks bytes that are not UTF-8
+            raise UserError(f"{text!a} is not UTF-8. Put it into a UTF-8 file and use --input.")
         (prediction,) = classifier.predict([text], batch_size=1)
         _show(text, prediction, as_json)
 
@@ -136,16 +142,16 @@ def promote(
             Paths.here(),
             params.project,
             registration.gate_settings(params),
-            reference=version or promotion.CHALLENGER,
+            reference=promotion.CHALLENGER if version is None else version,
             force=force,
             reason=reason,
             progress=advance,
         )
-    if done.decision:
-        for line in promotion.explain(done.decision):
-            typer.echo(line)
+    for line in promotion.explain(done.decision):
+        typer.echo(line)
     before = f"version {done.previous}, now `previous`" if done.previous else "none"
     typer.echo(f"{params.project}@champion is version {done.version} (before: {before})")
+    typer.echo("`make run` brings the report up to date.")
 
 
 @app.command()
@@ -157,9 +163,15 @@ def summary() -> None:
       textmill summary
     """
     from textmill.paths import Paths
+    from textmill.registry import versions
     from textmill.reporting.summary import show
 
-    show(_params(), Paths.here())
+    params, paths = _params(), Paths.here()
+    try:
+        aliases = versions.aliases(versions.open_existing(paths), params.project)
+    except UserError:  # without a registry, what the last run recorded
+        aliases = None
+    show(params, paths, aliases)
 
 
 @app.command()
@@ -191,11 +203,11 @@ def _load(model: str | None) -> "Classifier":
 
     if model and (folder := Path(model)).is_dir():
         return Classifier.load(folder if (folder / MANIFEST).exists() else folder / "bundle")
-    from textmill.registry import versions
+    from textmill.registry import packaging, versions
 
-    name, _, reference = (model or _params().project).partition("@")
-    client = versions.open_existing(Paths.here(), name)
-    return Classifier.load(versions.fetch_bundle(versions.get(client, name, reference or "champion")))
+    name, reference = versions.parse_reference(model or _params().project)
+    version = versions.get(versions.open_existing(Paths.here()), name, reference)
+    return Classifier.load(packaging.fetch_bundle(version))
 
 
 def _predict_file(classifier: "Classifier", file: Path, output: Path, text_column: str) -> None:

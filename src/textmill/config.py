@@ -4,10 +4,11 @@ Every knob is written in params.yaml: the models below have no defaults, so that
 `dvc params diff` sees all of them, and an unknown or misspelt key is an error.
 """
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from textmill.errors import UserError
 
@@ -17,13 +18,27 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
 
+# What the pipeline writes: nothing of it can be watched for changes of the input.
+OUTPUTS = (
+    *(f"data/{name}" for name in ("raw", "clean", "splits", "tokens", "validation", "audit", "out_of_fold.parquet")),
+    "models",
+    "reports",
+)
+# Lowest and highest value of each searched key.
+LIMITS = {
+    "learning_rate": (0.0, 1.0),
+    "weight_decay": (0.0, 1.0),
+    "warmup_fraction": (0.0, 1.0),
+    "dropout": (0.0, 0.9),
+}
+
 
 class InvalidParams(UserError):
     """params.yaml is missing, is not YAML, or does not fit the schema."""
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Data(Section):
@@ -34,10 +49,13 @@ class Data(Section):
     )
     watch: str = Field(
         min_length=1,
-        description="The local path whose content makes ingest run again; a local source lies in it.",
+        description="The local path whose content makes ingest run again; a local source and local weights lie in it, "
+        "and nothing that the pipeline writes.",
     )
     where: str | None = Field(
-        description="A pandas query over the source's columns that picks the rows to use; null takes all."
+        description="A pandas query over the source's columns that picks the rows to use; null takes all. It sees "
+        "some thousand rows at a time, so that mean, quantile or duplicated are not those of the whole; `index` "
+        "is the number of the row, from 0."
     )
     text: str = Field(description="The column with the text; a folder per class has `text`.")
     label: str = Field(description="The column with the label; a folder per class has `label`.")
@@ -54,16 +72,15 @@ class Clean(Section):
     min_characters: Count = Field(description="Shorter cleaned texts go to quarantine, in characters.")
     max_characters: Count = Field(description="Longer cleaned texts go to quarantine, in characters.")
 
-    @model_validator(mode="before")
+    @field_validator("labels", mode="before")
     @classmethod
-    def _labels_are_text(cls, values: Any) -> Any:
-        # YAML reads `0: negative` as an integer key; a label found in a file is always text, of booleans `true`.
-        def as_found(value: Any) -> str:
-            return str(value).lower() if isinstance(value, bool) else str(value)
-
-        if isinstance(values, dict) and isinstance(values.get("labels"), dict):
-            values = {**values, "labels": {as_found(k): as_found(v) for k, v in values["labels"].items()}}
-        return values
+    def _labels_are_text(cls, labels: Any) -> Any:
+        if not isinstance(labels, dict):
+            return labels
+        texts = {_as_label(key, key): _as_label(key, value) for key, value in labels.items()}
+        if len(texts) < len(labels):
+            raise ValueError(f"a label is listed twice, once in quotes: {', '.join(map(repr, labels))}")
+        return texts
 
     @model_validator(mode="after")
     def _bounds_are_ordered(self) -> "Clean":
@@ -72,6 +89,15 @@ class Clean(Section):
                 f"min_characters ({self.min_characters}) must not exceed max_characters ({self.max_characters})"
             )
         return self
+
+
+def _as_label(key: Any, value: Any) -> str:
+    """A key or value of `labels` as text: YAML reads `0: negative` as an integer, `True: yes` as a truth value."""
+    if not isinstance(value, (str, int, float)) or not str(value).strip():
+        raise ValueError(f"the entry of {key!r} holds {value!r}, but a label is a text, a number or true or false")
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(int(value) if isinstance(value, float) and value.is_integer() else value).strip()
 
 
 class Split(Section):
@@ -154,8 +180,7 @@ class Space(Section):
 
     @model_validator(mode="after")
     def _bounds_make_sense(self) -> "Space":
-        limits = {"learning_rate": (0.0, 1.0), "weight_decay": (0.0, 1.0), "warmup_fraction": (0.0, 1.0)}
-        for name, (low, high) in {**limits, "dropout": (0.0, 0.9)}.items():
+        for name, (low, high) in LIMITS.items():
             dimension = getattr(self, name)
             if dimension.low < low or dimension.high > high:
                 raise ValueError(
@@ -176,6 +201,15 @@ class Tune(Section):
     fixed: dict[Literal["learning_rate", "weight_decay", "warmup_fraction", "dropout"], float] = Field(
         description="Searched keys that are pinned to one value instead."
     )
+
+    @field_validator("fixed")
+    @classmethod
+    def _fixed_values_make_sense(cls, fixed: dict[str, float]) -> dict[str, float]:
+        for name, value in fixed.items():
+            low, high = LIMITS[name]
+            if not low <= value <= high:
+                raise ValueError(f"{name} ({value:g}) must lie in [{low:g}, {high:g}]")
+        return fixed
 
 
 class Train(Section):
@@ -219,7 +253,7 @@ class Compress(Section):
 
     @model_validator(mode="after")
     def _parents_exist(self) -> "Compress":
-        for reserved in ("trained", "baseline", "search", "runs"):
+        for reserved in ("trained", "baseline", "search"):
             if reserved in self.recipes:
                 raise ValueError(f"recipes.{reserved}: this name is taken by the pipeline, choose another")
         if "full" not in self.recipes or self.recipes["full"] != Recipe(**{"from": "trained", "steps": []}):
@@ -238,13 +272,14 @@ class Compress(Section):
         return self
 
     def _check_torch_weights(self) -> None:
-        """Quantized models have no PyTorch weights, so nothing that trains can follow."""
+        """A quantized model has no PyTorch weights, so nothing can follow it, and nothing start from it."""
         for name, recipe in self.recipes.items():
             methods = [step.method for step in recipe.steps]
-            if recipe.parent != "trained":
-                methods = [step.method for step in self.recipes[recipe.parent].steps] + methods
             if "quantize" in methods[:-1]:
                 raise ValueError(f"recipes.{name}: quantize must be the last step, found {' -> '.join(methods)}")
+            parent = self.recipes.get(recipe.parent)
+            if parent and any(step.method == "quantize" for step in parent.steps):
+                raise ValueError(f"recipes.{name}.from: {recipe.parent} is quantized, and nothing can start from that")
 
 
 class Evaluate(Section):
@@ -307,14 +342,27 @@ class Params(Section):
     gate: Gate
     report: Report
 
+    @property
+    def weights(self) -> str:
+        """Where the pretrained weights of the active family are."""
+        return str(getattr(self.model, self.model.family).weights)
+
     @model_validator(mode="after")
-    def _source_is_watched(self) -> "Params":
-        if "://" not in self.data.source:
-            source, watch = Path(self.data.source).resolve(), Path(self.data.watch).resolve()
-            if source != watch and watch not in source.parents:
+    def _local_files_are_watched(self) -> "Params":
+        watch = Path(self.data.watch).resolve()
+        for output in OUTPUTS:
+            path = Path(output).resolve()
+            if watch == path or watch in path.parents or path in watch.parents:
                 raise ValueError(
-                    f"data.watch ({self.data.watch}) must be data.source ({self.data.source}) or a folder "
-                    "that holds it, else a change of the data would go unseen"
+                    f"data.watch ({self.data.watch}) must not be or hold what the pipeline itself writes ({output}), "
+                    "nor lie in it; data/inputs is a good place"
+                )
+        for key, uri in (("data.source", self.data.source), (f"model.{self.model.family}.weights", self.weights)):
+            path = Path(uri).resolve()
+            if "://" not in uri and path != watch and watch not in path.parents:
+                raise ValueError(
+                    f"data.watch ({self.data.watch}) must be {key} ({uri}) or a folder that holds it, else a change "
+                    "of it would go unseen"
                 )
         return self
 
@@ -345,11 +393,10 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
 def _explain(path: Path, error: ValidationError) -> str:
     lines = [f"{path} has {error.error_count()} mistake(s):"]
     for fault in error.errors():
-        # Pydantic names the union's branch between the keys; the user never wrote it.
-        keys = [str(k) for k in fault["loc"] if k not in ("quantize", "prune", "distill")]
-        key = ".".join(keys) or "(whole file)"
+        place = fault["loc"]
+        key = ".".join(_written(place)) or "(whole file)"
         if fault["type"] == "extra_forbidden":
-            lines.append(f"  {key}: no such key; allowed here: {', '.join(_allowed_keys(keys[:-1]))}")
+            lines.append(f"  {key}: no such key; allowed here: {', '.join(_allowed_keys(place[:-1]))}")
         elif fault["type"] == "missing":
             lines.append(f"  {key}: this key is missing; every knob must be written")
         else:
@@ -360,12 +407,24 @@ def _explain(path: Path, error: ValidationError) -> str:
     return "\n".join(lines)
 
 
-def _allowed_keys(keys: list[str]) -> list[str]:
+def _written(place: Sequence[int | str]) -> Iterator[str]:
+    """The keys as the user wrote them: pydantic puts the name of a step's method after its place in the list."""
+    for before, key in zip([None, *place], place, strict=False):
+        if isinstance(before, int) and key in ("quantize", "prune", "distill"):
+            continue
+        yield str(key)
+
+
+def _allowed_keys(place: Sequence[int | str]) -> list[str]:
     schema = Params.model_json_schema(by_alias=True)
     node: dict[str, Any] = schema
-    for key in keys:
-        child = node.get("properties", {}).get(key) or node.get("additionalProperties") or node.get("items") or {}
-        options = [child, *child.get("anyOf", []), *child.get("oneOf", [])]
-        refs = [o["$ref"].rsplit("/", 1)[-1] for o in options if "$ref" in o]
-        node = schema["$defs"][refs[0]] if refs else child
-    return sorted(node.get("properties", {})) or ["(see docs/params.md)"]
+    for key in place:
+        if "discriminator" in node:  # `key` is a step's method
+            node = {"$ref": node["discriminator"]["mapping"][key]}
+        elif "patternProperties" in node:  # `key` is a recipe's name
+            (node,) = node["patternProperties"].values()
+        else:
+            node = node["items"] if "items" in node else node["properties"][key]
+        if "$ref" in node:
+            node = schema["$defs"][node["$ref"].rsplit("/", 1)[-1]]
+    return sorted(node["properties"])

@@ -1,25 +1,26 @@
 """Predict every row of a file, batch by batch: what is held in memory does not grow with the file."""
 
 import json
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from textmill.artifacts import atomic
-from textmill.data.sources import SOURCES, Source
+from textmill.data.sources import Source, find_layouts
 from textmill.data.sources.errors import MissingColumn, UnreadableSource
 from textmill.data.sources.files import ORIGIN
 from textmill.data.sources.values import as_text
 from textmill.errors import UserError
 from textmill.runtime import Classifier
 
-INPUTS = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".txt")
+INPUTS = (".csv", ".tsv", ".tab", ".jsonl", ".ndjson", ".parquet", ".txt")
 OUTPUTS = (".parquet", ".csv", ".jsonl")
 ADDED = ("predicted", "probability", "error")
 _BATCH = 512
@@ -38,7 +39,7 @@ class TextLines:
 
     def batches(self, batch_size: int) -> Iterator[pd.DataFrame]:
         try:
-            with self.path.open(encoding="utf-8") as lines:
+            with self.path.open(encoding="utf-8-sig") as lines:
                 while batch := [line.rstrip("\r\n") for _, line in zip(range(batch_size), lines, strict=False)]:
                     yield pd.DataFrame({"text": batch}, dtype="str")
         except UnicodeDecodeError as error:
@@ -63,7 +64,7 @@ def predict_file(
     """
     _check_paths(source, output)
     opened = _open(source)
-    num_rows = sum(len(batch) for batch in opened.batches(_BATCH))  # a whole pass: a broken row is told before the work
+    num_rows, mixed = _survey(opened)
     columns = list(opened.columns)
     if text_column not in columns:
         raise MissingColumn(
@@ -73,11 +74,10 @@ def predict_file(
     if taken := sorted(set(columns) & {*ADDED, *_probability_columns(classifier)}):
         raise UnusableFile(f"{source} already has the columns {', '.join(taken)}, which are added here. Rename them.")
     done = num_errors = 0
-    no_rows = (
-        [] if num_rows else [pd.DataFrame(columns=columns, dtype="str")]
-    )  # the output has its columns all the same
-    with atomic(output) as temporary, _writer(temporary, output.suffix.lower()) as write:
-        for batch in no_rows or _open(source).batches(_BATCH):
+    # Without rows the output has its columns all the same.
+    no_rows = [] if num_rows else [pd.DataFrame(columns=columns, dtype="str")]
+    with atomic(output) as temporary, _writer(temporary, output.suffix.lower(), mixed) as write:
+        for batch in no_rows or opened.batches(_BATCH):
             answers = [_answer(classifier, value) for value in batch[text_column]]
             num_errors += sum(answer["error"] is not None for answer in answers)
             rows = batch.drop(columns=ORIGIN, errors="ignore").reset_index(drop=True)
@@ -93,6 +93,8 @@ def _check_paths(source: Path, output: Path) -> None:
     for option, path, allowed in (("--input", source, INPUTS), ("--output", output, OUTPUTS)):
         if path.suffix.lower() not in allowed:
             raise UnusableFile(f"{option} {path}: the ending {path.suffix!r} is not one of {', '.join(allowed)}.")
+    if output.is_dir():
+        raise UnusableFile(f"--output {output} is a folder. Name a file in it.")
     if output.resolve() == source.resolve():
         raise UnusableFile(f"--output {output} is the input itself. Name another file.")
 
@@ -100,12 +102,23 @@ def _check_paths(source: Path, output: Path) -> None:
 def _open(path: Path) -> Source | TextLines:
     if path.suffix.lower() == ".txt":
         return TextLines(path)
-    for import_string in SOURCES.values():
-        module, name = import_string.split(":")
-        source: type[Source] = getattr(import_module(module), name)
-        if source.fits(path):
-            return source(path)
-    raise UnusableFile(f"{path}: the ending {path.suffix!r} is not one of {', '.join(INPUTS)}.")
+    (source,) = find_layouts(path).values()
+    return source(path)
+
+
+def _survey(source: Source | TextLines) -> tuple[int, set[str]]:
+    """A whole pass, so that a broken row is told before the work.
+
+    Returns:
+        The number of rows, and the columns whose values are not of one type: Parquet takes them as text only.
+    """
+    types = defaultdict(set)
+    num_rows = 0
+    for batch in source.batches(_BATCH):
+        num_rows += len(batch)
+        for name, dtype in batch.dtypes.items():
+            types[str(name)].add(dtype)
+    return num_rows, {name for name, found in types.items() if len(found) > 1 or np.dtype(object) in found}
 
 
 def _answer(classifier: Classifier, value: Any) -> dict[str, Any]:
@@ -134,26 +147,27 @@ def _table(answers: list[dict[str, Any]], classifier: Classifier) -> pd.DataFram
 
 
 @contextmanager
-def _writer(path: Path, suffix: str) -> Iterator[Callable[[pd.DataFrame], None]]:
-    """What appends a table to a file of this kind, batch by batch."""
+def _writer(path: Path, suffix: str, mixed: set[str]) -> Iterator[Callable[[pd.DataFrame], None]]:
+    """What appends a table to a file of this kind, batch by batch; the columns `mixed` have values of several types."""
     if suffix == ".parquet":
-        with _ParquetAppender(path) as appender:
+        with _ParquetAppender(path, mixed) as appender:
             yield appender.write
         return
     with path.open("w", encoding="utf-8", newline="") as file:
         if suffix == ".csv":
-            yield lambda table: table.to_csv(file, index=False, header=file.tell() == 0)
+            # RFC 4180's line ends, because Python's csv puts quotes around just those that it writes itself.
+            yield lambda table: table.to_csv(file, index=False, header=file.tell() == 0, lineterminator="\r\n")
         else:
             yield lambda table: file.writelines(_json_lines(table))
 
 
 class _ParquetAppender:
-    """Keeps the schema of the first batch; columns of mixed values become text, as JSON."""
+    """Columns of mixed values become text, as JSON; so the schema is that of the first batch."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, mixed: set[str]) -> None:
         self.path = path
+        self.mixed = mixed
         self.writer: pq.ParquetWriter | None = None
-        self.as_text: set[str] = set()
 
     def __enter__(self) -> "_ParquetAppender":
         return self
@@ -163,10 +177,8 @@ class _ParquetAppender:
             self.writer.close()
 
     def write(self, table: pd.DataFrame) -> None:
-        for name in table.columns:
-            if table[name].dtype == object or name in self.as_text:
-                self.as_text.add(name)
-                table[name] = [_as_json_text(value) for value in table[name]]
+        for name in self.mixed.intersection(table.columns):
+            table[name] = pd.Series([_as_json_text(value) for value in table[name]], table.index, "str")
         batch = pa.Table.from_pandas(table, preserve_index=False)
         if self.writer is None:
             self.writer = pq.ParquetWriter(self.path, batch.schema, compression="zstd")
@@ -174,7 +186,9 @@ class _ParquetAppender:
 
 
 def _as_json_text(value: Any) -> str | None:
-    return value if value is None or isinstance(value, str) else json.dumps(value, default=str)
+    if pd.api.types.is_scalar(value) and pd.isna(value):
+        return None
+    return value if isinstance(value, str) else json.dumps(value, default=str)
 
 
 def _json_lines(table: pd.DataFrame) -> Iterator[str]:

@@ -59,11 +59,14 @@ def _load(yaml: "YAML", path: Path) -> Any:
     from ruamel.yaml import YAMLError
 
     try:
-        return yaml.load(path)
+        document = yaml.load(path)
     except FileNotFoundError:
         raise InvalidParams(f"{path} is not here. Run from the repository root, where it lies.") from None
     except YAMLError as error:
         raise InvalidParams(f"{path} is not valid YAML: {error}") from None
+    if not isinstance(document, dict):
+        raise InvalidParams(f"{path} must hold a mapping of sections, found {type(document).__name__}.")
+    return document
 
 
 def _merge(target: Any, values: Any, prefix: str) -> list[str]:

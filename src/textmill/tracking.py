@@ -3,14 +3,26 @@
 import hashlib
 import json
 import os
+import re
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from textmill.artifacts import sha256
+from textmill.errors import UserError
 from textmill.paths import Paths
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+# MLflow writes the store that it uses into this variable; what the user set is what was there before.
+_USERS_STORE = os.environ.get("MLFLOW_TRACKING_URI")
+
+
+class StoreUnusable(UserError):
+    """The MLflow store cannot be reached or read."""
 
 
 def lineage(stage: str, params: dict[str, Any], code: Sequence[str], inputs: Sequence[Path]) -> dict[str, Any]:
@@ -36,29 +48,65 @@ def lineage(stage: str, params: dict[str, Any], code: Sequence[str], inputs: Seq
     return {"key": hashlib.sha256(canonical.encode()).hexdigest(), **record}
 
 
-def connect(paths: Paths, project: str) -> str:
-    """Point MLflow at the project's store and experiment; return the experiment's id.
-
-    The store is `MLFLOW_TRACKING_URI` where set, else SQLite in the state root, which a bare
+def store_uri(paths: Paths) -> str:
+    """Where MLflow's store is: `MLFLOW_TRACKING_URI` where the user set it, else SQLite in the state root, which a bare
     `mlflow ui` in the repository shows.
+    """
+    return _USERS_STORE or f"sqlite:///{paths.mlflow_database}"
+
+
+def open_store(paths: Paths) -> "MlflowClient":
+    """Point MLflow at the store and return a client of it; nothing is created in a store that is there.
+
+    Raises: StoreUnusable.
     """
     import logging
 
     import mlflow
-    from filelock import FileLock
 
     for noisy in ("alembic", "mlflow.store.db.utils"):  # the making of tables
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{paths.mlflow_database}"
-    mlflow.set_tracking_uri(uri)
+    try:
+        mlflow.set_tracking_uri(store_uri(paths))
+        client = mlflow.MlflowClient()
+        client.search_experiments(max_results=1)  # asks a server that may not be there
+    except Exception as error:  # of MLflow, SQLAlchemy, the database's driver
+        raise _unusable(paths, error) from None
+    return client
+
+
+def _unusable(paths: Paths, error: Exception) -> StoreUnusable:
+    advice = (
+        "MLFLOW_TRACKING_URI names it: start its server, correct the address, or unset the variable to use mlflow.db"
+        if _USERS_STORE
+        else f"Put a backup of {paths.mlflow_database} back, or move the file away: `make run` then registers again "
+        "what DVC has kept, and earlier runs and versions are gone"
+    )
+    reason = (str(error).splitlines() or [type(error).__name__])[0]
+    told = f"The MLflow store {store_uri(paths)} cannot be used: {reason}. {advice}."
+    return StoreUnusable(re.sub(r"//[^/@\s]+@", "//***@", told))  # no passwords
+
+
+def connect(paths: Paths, project: str) -> str:
+    """Point MLflow at the project's store and experiment; return the experiment's id.
+
+    An experiment that was deleted in MLflow's page is restored, for its name cannot be used again.
+
+    Raises: StoreUnusable.
+    """
+    import mlflow
+    from filelock import FileLock
+
     lock = paths.lock("mlflow")
     lock.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(lock):  # two stages must not both create the tables, nor the experiment
-        client = mlflow.MlflowClient()
+        client = open_store(paths)
         experiment = client.get_experiment_by_name(project)
         if experiment is None:
-            location = paths.mlflow_artifacts.as_uri() if uri.startswith("sqlite:") else None
-            client.create_experiment(project, artifact_location=location)
+            local = store_uri(paths).startswith("sqlite:")
+            client.create_experiment(project, artifact_location=paths.mlflow_artifacts.as_uri() if local else None)
+        elif experiment.lifecycle_stage == "deleted":
+            client.restore_experiment(experiment.experiment_id)
         return mlflow.set_experiment(project).experiment_id
 
 

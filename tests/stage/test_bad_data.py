@@ -56,7 +56,28 @@ def test_labels_that_are_not_listed_are_told(tmp_path):
     write_params(tmp_path, **OWN, labels="{yes: positive, no: negative}")
     assert run_stages(tmp_path, "ingest").returncode == 0
     assert "Nothing is left after cleaning: all 20 rows" in (message := fail_stage(tmp_path, "clean"))
-    assert "20 unknown_label" in message
+    assert "20 unknown_label; labels that clean.labels does not list: '0', '1'" in message
+
+
+@pytest.mark.parametrize(("labels", "values"), [("{True: pos, False: neg}", "FT"), ("{1.0: pos, 0: neg}", "01")])
+def test_labels_are_listed_as_people_write_them(labels, values, tmp_path):
+    spelt = {"F": ["False", "FALSE", "false"], "T": ["True", "TRUE", "true"], "0": ["0", "0.0"], "1": ["1", "1.0"]}
+    found = [value for key in values for value in spelt[key]]
+    write_csv(tmp_path, "text,label\n" + "".join(f"document {n},{value}\n" for n, value in enumerate(found)))
+    write_params(tmp_path, **OWN, labels=labels)
+    answer = run_stages(tmp_path, "ingest", "clean")
+    assert answer.returncode == 0, answer.stderr
+    counts = read_json(Paths(tmp_path, tmp_path).clean_summary)["labels"]
+    assert counts == {"neg": len(found) // 2, "pos": len(found) // 2}
+
+
+def test_files_that_are_not_read_are_named(tmp_path):
+    write_csv(tmp_path, GOOD)
+    (tmp_path / "data/inputs/notes.docx").write_text("")
+    write_params(tmp_path, **{**OWN, "source": "data/inputs"})
+    answer = run_stages(tmp_path, "ingest")
+    assert "20 documents" in answer.stdout
+    assert "; not read: notes.docx" in answer.stdout
 
 
 def test_class_with_one_document_is_told(tmp_path):

@@ -5,17 +5,20 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pipeline import register
 from tests.tiny_run import PROJECT, REPOSITORY, tiny_run, write_params
 from textmill import tracking
-from textmill.artifacts import read_json
+from textmill.artifacts import MissingArtifact, read_json
 from textmill.config import load_params
 from textmill.paths import Paths
-from textmill.registry import promotion, registration, versions
+from textmill.registry import packaging, promotion, registration, versions
 from textmill.registry.promotion import PromotionRefused
+from textmill.registry.versions import VersionNotFound
+from textmill.runtime import InvalidBundle
 
 
 @pytest.fixture(autouse=True)
@@ -127,6 +130,110 @@ def test_force_needs_a_reason_and_keeps_it(tmp_path: Path) -> None:
     assert tags["textmill.gate"] == "refused"
 
 
+def test_a_lost_champion_refuses_and_the_way_out_that_is_named_works(tmp_path: Path) -> None:
+    run_register(tiny_run(tmp_path, noise=0.5))
+    shutil.rmtree(tmp_path / "mlruns")
+    paths = tiny_run(tmp_path)
+    record = run_register(paths)
+    assert record["champion_version"] == 2
+    assert (record["challenger_version"], record["gate"]["champion_version"]) == (None, 2)
+    (reason,) = record["gate"]["reasons"]
+    assert reason.startswith("champion version 2 cannot be run: ")
+    assert "textmill promote --version N --force --reason TEXT" in reason
+    with pytest.raises(PromotionRefused, match="champion version 2 cannot be run"):
+        promote(paths, reference=3)
+    assert promote(paths, reference=3, force=True, reason="version 2 is lost").version == 3
+
+
+def test_an_edited_champion_refuses(tmp_path: Path) -> None:
+    paths = tiny_run(tmp_path, noise=0.5)
+    run_register(paths)
+    champion = versions.get(versions.connect(paths, PROJECT), PROJECT, "champion")
+    with (packaging.fetch_bundle(champion) / "tokenizer.json").open("a") as file:
+        file.write(" ")
+    rules = {rule["rule"]: rule["passed"] for rule in run_register(tiny_run(tmp_path))["gate"]["rules"]}
+    assert rules == {"min_macro_f1": True, "champion_loads": False}
+
+
+def test_force_never_crowns_a_version_that_cannot_be_run(tmp_path: Path) -> None:
+    run_register(tiny_run(tmp_path, noise=0.5))
+    paths = tiny_run(tmp_path)
+    run_register(paths)
+    client = versions.connect(paths, PROJECT)
+    bundle = packaging.fetch_bundle(versions.get(client, PROJECT, 3))
+    (bundle / "model.onnx").write_bytes(b"")
+    with pytest.raises(InvalidBundle):
+        promote(paths, reference=3, force=True, reason="I want it")
+    shutil.rmtree(bundle)
+    with pytest.raises(VersionNotFound):
+        promote(paths, reference=3, force=True, reason="I want it")
+    assert versions.aliases(client, PROJECT) == {"champion": 2, "challenger": 3}
+
+
+def test_force_does_without_a_test_split_and_says_so(tmp_path: Path) -> None:
+    run_register(tiny_run(tmp_path, noise=0.5))
+    paths = tiny_run(tmp_path)
+    run_register(paths)
+    paths.split("test").unlink()
+    with pytest.raises(MissingArtifact):
+        promote(paths)
+    done = promote(paths, force=True, reason="in haste")
+    (line,) = promotion.explain(done.decision)
+    assert line.startswith("gate: not run, ")
+    assert "test.parquet is missing" in line
+    tags = versions.get(versions.connect(paths, PROJECT), PROJECT, "champion").tags
+    assert tags["textmill.gate"] == "not run"
+    assert "test.parquet is missing" in tags["textmill.gate_reasons"]
+
+
+@pytest.mark.parametrize("auto_promote", ["gate", "first"])
+def test_the_next_run_does_not_undo_a_rollback(tmp_path: Path, auto_promote: str) -> None:
+    run_register(tiny_run(tmp_path, noise=0.5))
+    paths = tiny_run(tmp_path, register__auto_promote="gate")
+    assert run_register(paths)["champion_version"] == 3
+    promote(paths, reference=2, force=True, reason="version 3 mislabels refunds")
+    assert registration.find_difference(paths) == "tiny@champion is version 2; registration.json says 3"
+    write_params(paths, register__auto_promote=auto_promote)
+    record = run_register(paths)
+    assert (record["champion_version"], record["challenger_version"]) == (2, None)
+    assert registration.find_difference(paths) is None
+
+
+def test_what_the_gate_said_of_a_champion_stays(tmp_path: Path) -> None:
+    run_register(tiny_run(tmp_path))
+    paths = tiny_run(tmp_path, noise=0.6)
+    run_register(paths)
+    promote(paths, reference=3, force=True, reason="the old one leaks names")
+    client = versions.connect(paths, PROJECT)
+    before = versions.get(client, PROJECT, 3)
+    assert (before.tags["textmill.gate"], before.tags["textmill.gate_champion"]) == ("refused", "2")
+    run_register(paths)
+    assert versions.get(client, PROJECT, 3).tags == before.tags
+    evidence = Path(client.download_artifacts(before.run_id, "evidence/gate.json"))
+    assert not read_json(evidence)["passed"]
+
+
+def test_a_kill_leaves_no_champion_without_who_and_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = tiny_run(tmp_path)
+    client = versions.connect(paths, PROJECT)
+    for kind in ("set_registered_model_alias", "set_model_version_tag"):
+        method = getattr(type(client), kind)
+
+        def call(self: object, *arguments: str, method: Any = method) -> object:
+            if arguments[1] == "champion":
+                raise KeyboardInterrupt
+            return method(self, *arguments)
+
+        monkeypatch.setattr(type(client), kind, call)
+    with pytest.raises(KeyboardInterrupt):
+        run_register(paths)
+    tags = versions.get(client, PROJECT, 2).tags
+    assert tags["textmill.promoted_because"] == "first version, above the floor"
+    assert tags["textmill.promoted_by"]
+    monkeypatch.undo()
+    assert run_register(paths)["champion_version"] == 2  # what was not finished is
+
+
 def test_nothing_moves_when_the_champion_changes_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run_register(tiny_run(tmp_path, noise=0.5))
     paths = tiny_run(tmp_path)
@@ -200,7 +307,7 @@ def test_deleted_files_and_runs_are_noticed_and_restored(tmp_path: Path) -> None
     assert registration.find_difference(paths) == "the run of tiny version 2 is deleted"
     run_register(paths)
     shutil.rmtree(paths.mlflow_artifacts)
-    assert registration.find_difference(paths) == "the files of tiny version 1 are gone"
+    assert registration.find_difference(paths) == "the files of tiny version 1 are missing or damaged"
     assert run_register(paths)["versions"]["chosen"]["version"] == 2
     assert registration.find_difference(paths) is None
     client.delete_registered_model_alias(PROJECT, "champion")
@@ -221,6 +328,31 @@ def test_inside_a_dvc_experiment_no_alias_moves(tmp_path: Path, monkeypatch: pyt
     assert record["gate"]["passed"]
     assert versions.aliases(client, PROJECT) == {"champion": 2}
     assert versions.get(client, PROJECT, 3).tags["textmill.dvc_experiment"] == "bold-mule"
+    assert record["experiment"] == "bold-mule"
+    assert registration.find_difference(paths) is None
+    # Its reports in the workspace, as after `dvc exp run` or `dvc exp apply`: outside, the model stands for election.
+    monkeypatch.delenv("DVC_EXP_BASELINE_REV")
+    difference = "the last registration was inside the experiment bold-mule, where no alias moves"
+    assert registration.find_difference(paths) == difference
+    assert run_register(paths)["champion_version"] == 3
+    assert registration.find_difference(paths) is None
+
+
+def test_the_report_is_linked_from_the_run_that_has_it(tmp_path: Path) -> None:
+    """A run that was deleted, and its model evaluated again: the old run comes back, and two share a key."""
+    paths = tiny_run(tmp_path)
+    entry = run_register(paths)["versions"]["chosen"]
+    client = versions.connect(paths, PROJECT)
+    client.delete_run(entry["run_id"])
+    with tracking.model_run(paths, PROJECT, "int8", entry["lineage_key"]) as evaluated_again:
+        pass
+    run_register(paths)
+    with tracking.model_run(paths, PROJECT, "int8", entry["lineage_key"]) as reported:
+        pass
+    assert reported.info.run_id == evaluated_again.info.run_id != entry["run_id"]
+    registration.describe_version(paths, PROJECT, 2, "headline", reported.info.run_id)
+    link = versions.get(client, PROJECT, 2).tags["textmill.report"]
+    assert link == f"runs:/{reported.info.run_id}/report/index.html"
 
 
 def test_texts_stay_out_of_the_registry_where_they_may_not_be_shown(tmp_path: Path) -> None:
@@ -230,6 +362,45 @@ def test_texts_stay_out_of_the_registry_where_they_may_not_be_shown(tmp_path: Pa
     assert len(found) == 2
     assert all("A text to label." in file.read_text() for file in found)
     assert record["champion_version"] == 2
+
+
+def test_texts_leave_the_registry_when_they_may_no_longer_be_shown(tmp_path: Path) -> None:
+    paths = tiny_run(tmp_path)
+    run_register(paths)
+    shown = list(paths.mlflow_artifacts.rglob("*input_example.json"))
+    before = {file: file.read_text() for file in shown}
+    assert len(shown) == 4
+    write_params(paths, report__include_texts=False)
+    assert run_register(paths)["versions"]["chosen"]["version"] == 2
+    assert all("A text to label." in file.read_text() for file in shown)
+    write_params(paths)
+    run_register(paths)
+    assert {file: file.read_text() for file in shown} == before
+
+
+@pytest.mark.parametrize("damaged", ["bundle/model.onnx", packaging.CLUSTERS])
+def test_damaged_files_are_noticed_and_restored(tmp_path: Path, damaged: str) -> None:
+    paths = tiny_run(tmp_path)
+    run_register(paths)
+    champion = versions.get(versions.connect(paths, PROJECT), PROJECT, "champion")
+    file = packaging.fetch_bundle(champion).parent / damaged
+    before = file.read_bytes()
+    for damage in (lambda: file.write_bytes(before[:50]), file.unlink):
+        damage()
+        assert registration.find_difference(paths) == "the files of tiny version 2 are missing or damaged"
+        run_register(paths)
+        assert file.read_bytes() == before
+        assert registration.find_difference(paths) is None
+
+
+def test_a_deleted_experiment_is_restored(tmp_path: Path) -> None:
+    paths = tiny_run(tmp_path)
+    run_register(paths)
+    client = versions.connect(paths, PROJECT)
+    client.delete_experiment(client.get_experiment_by_name(PROJECT).experiment_id)
+    assert registration.find_difference(paths) == "the run of tiny version 1 is deleted"
+    assert run_register(paths)["champion_version"] == 2
+    assert registration.find_difference(paths) is None
 
 
 @pytest.mark.slow

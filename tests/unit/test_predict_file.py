@@ -10,6 +10,7 @@ import pytest
 from tests.corpora import movie_reviews
 from tests.tiny_bundle import tiny_bundle
 from textmill import predict_file as module
+from textmill.data.sources.delimited import Delimited
 from textmill.data.sources.errors import MissingColumn, UnreadableSource
 from textmill.predict_file import UnusableFile, predict_file
 from textmill.runtime import Classifier
@@ -123,6 +124,7 @@ def test_no_rows_give_a_file_without_rows(classifier: Classifier, tmp_path: Path
         ("texts.csv", "out.xlsx", "text", "--output .*: the ending '.xlsx' is not one of .parquet, .csv, .jsonl"),
         ("texts.doc", "out.csv", "text", "--input .*: the ending '.doc' is not one of"),
         ("texts.csv", "texts.csv", "text", "is the input itself"),
+        ("texts.csv", "folder.csv", "text", "--output .*folder.csv is a folder"),
         ("texts.csv", "out.csv", "body", "has no column 'body'; its columns: text, error"),
         ("texts.csv", "out.csv", "text", "already has the columns error"),
         ("broken.csv", "out.csv", "text", "the row that begins at line 3"),
@@ -134,7 +136,44 @@ def test_mistakes_are_told_and_leave_no_file(
     (tmp_path / "texts.csv").write_text("text,error\nGood.,none\n")
     (tmp_path / "texts.doc").write_text("text\n")
     (tmp_path / "broken.csv").write_text("text,number\nGood.,1\nBad.\n")
+    (tmp_path / "folder.csv").mkdir()
     before = sorted(path.name for path in tmp_path.iterdir())
     with pytest.raises((UnusableFile, MissingColumn, UnreadableSource), match=message):
         predict_file(classifier, tmp_path / source, tmp_path / output, column, ignore)
     assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
+def test_a_column_that_changes_its_type_late_fits_into_parquet(
+    classifier: Classifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_BATCH", 2)
+    rows = [{"a": i, "b": i, "c": "x", "text": "Fine."} for i in range(3)] + [{"a": "late", "b": 0.5, "text": "Fine."}]
+    source, output = tmp_path / "texts.jsonl", tmp_path / "out.parquet"
+    source.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert predict_file(classifier, source, output, "text", ignore) == (4, 0)
+    found = read(output)
+    assert found["a"].tolist() == ["0", "1", "2", "late"]
+    assert found["b"].tolist() == ["0", "1", "2.0", "0.5"]
+    assert found["c"].fillna("(null)").tolist() == ["x", "x", "x", "(null)"]
+
+
+def test_a_lone_carriage_return_does_not_part_a_row_of_csv(classifier: Classifier, tmp_path: Path) -> None:
+    texts = ["One\rtwo.", "Three\nfour.", "Five\r\nsix.", "Seven."]
+    source, output = tmp_path / "texts.jsonl", tmp_path / "out.csv"
+    source.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    assert predict_file(classifier, source, output, "text", ignore) == (4, 0)
+    assert read(output)["text"].tolist() == texts
+    (table,) = Delimited(output).batches(100)
+    assert table["text"].tolist() == texts
+
+
+def test_a_blank_line_of_a_csv_with_one_column_keeps_its_place(classifier: Classifier, tmp_path: Path) -> None:
+    (tmp_path / "texts.csv").write_text("text\nFine.\n\nDull.\n")
+    assert predict_file(classifier, tmp_path / "texts.csv", tmp_path / "out.jsonl", "text", ignore) == (3, 1)
+    assert read(tmp_path / "out.jsonl")["text"].tolist() == ["Fine.", "", "Dull."]
+
+
+def test_the_mark_of_utf8_is_no_part_of_the_first_text(classifier: Classifier, tmp_path: Path) -> None:
+    (tmp_path / "texts.txt").write_text("Fine.\nDull.\n", encoding="utf-8-sig")
+    predict_file(classifier, tmp_path / "texts.txt", tmp_path / "out.jsonl", "text", ignore)
+    assert read(tmp_path / "out.jsonl")["text"].tolist() == ["Fine.", "Dull."]

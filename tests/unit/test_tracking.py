@@ -1,9 +1,11 @@
+import shutil
 import subprocess
 import sys
 
 import mlflow
 import pytest
 
+from tests.tiny_run import migrated_database
 from textmill import tracking
 from textmill.paths import Paths
 
@@ -81,3 +83,47 @@ def test_artefacts_of_runs_lie_in_the_state_root(paths, tmp_path):
     with tracking.model_run(paths, "project", "full", "k1"):
         tracking.log(artifacts=tmp_path / "figures.json", folder="validation")
     assert list(paths.mlflow_artifacts.glob("*/artifacts/validation/figures.json"))
+
+
+def test_each_state_root_has_its_own_store(tmp_path):
+    """MLflow exports the store that it uses, which must not be taken for the user's own."""
+    for name in ("one", "two"):
+        state = tmp_path / name
+        state.mkdir()
+        shutil.copy(migrated_database(), state / "mlflow.db")
+        other = Paths(root=state, state=state)
+        tracking.connect(other, f"project-{name}")
+        client = mlflow.MlflowClient(f"sqlite:///{state / 'mlflow.db'}")
+        assert [found.name for found in client.search_experiments()] == [f"project-{name}", "Default"]
+
+
+def test_the_users_own_store_comes_first(paths, monkeypatch, tmp_path):
+    monkeypatch.setattr(tracking, "_USERS_STORE", f"sqlite:///{tmp_path / 'own.db'}")
+    assert tracking.store_uri(paths) == f"sqlite:///{tmp_path / 'own.db'}"
+
+
+def test_a_deleted_experiment_is_restored(paths):
+    experiment = tracking.connect(paths, "deleted")
+    mlflow.MlflowClient().delete_experiment(experiment)
+    assert tracking.connect(paths, "deleted") == experiment
+    with tracking.model_run(paths, "deleted", "full", "k"):
+        pass
+
+
+def test_a_damaged_database_is_told(tmp_path):
+    damaged = Paths(root=tmp_path, state=tmp_path)
+    damaged.mlflow_database.write_text("not a database " * 500)
+    with pytest.raises(tracking.StoreUnusable, match=r"mlflow\.db cannot be used: .*Put a backup of") as error:
+        tracking.connect(damaged, "project")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("uri", ["http://127.0.0.1:9", "http://me:secret@127.0.0.1:9", "gopher://x"])
+def test_a_store_that_cannot_be_reached_is_told_without_its_password(paths, monkeypatch, uri):
+    monkeypatch.setattr(tracking, "_USERS_STORE", uri)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    for connect in (tracking.open_store, lambda paths: tracking.connect(paths, "project")):
+        with pytest.raises(tracking.StoreUnusable, match="MLFLOW_TRACKING_URI names it") as error:
+            connect(paths)
+        assert uri.replace("me:secret", "***") in str(error.value)
+        assert "secret" not in str(error.value)

@@ -30,6 +30,7 @@ def export_onnx(model: nn.Module, path: Path, tokens: TokenArrays, pad_id: int) 
     ids_BT, mask_BT = _example(tokens, pad_id)
     encoder = getattr(model, "encoder", None)
     if encoder is not None:
+        attention = encoder.config._attn_implementation
         encoder.set_attn_implementation("eager")  # plain MatMul and Softmax are what the quantizer knows
     shapes = {0: Dim("documents"), 1: Dim("tokens")}
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
@@ -51,7 +52,7 @@ def export_onnx(model: nn.Module, path: Path, tokens: TokenArrays, pad_id: int) 
     del graph.graph.value_info[:]  # shapes of the example; the quantizer would take them for given
     onnx.save(graph, path)
     if encoder is not None:
-        encoder.set_attn_implementation("sdpa")
+        encoder.set_attn_implementation(attention)
     difference = float(np.abs(_run(path, ids_BT, mask_BT) - expected_BC).max())
     assert difference <= MAX_DIFFERENCE, f"{path} differs from the model by {difference:g} in a logit"
     return difference

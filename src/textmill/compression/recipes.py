@@ -7,13 +7,13 @@ served). Methods on PyTorch come first; a method on ONNX ends the recipe and lea
 import importlib
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from textmill.artifacts import MissingArtifact, atomic, read_json
+from textmill.artifacts import atomic, read_json
 from textmill.compression.export import export_onnx
 from textmill.compression.recovery import Recovery
 from textmill.data.tokens import read_meta
@@ -49,7 +49,7 @@ def run_recipe(
         tokens: data/tokens; its validation split fits the bundle's temperature, and its tokenizer goes along.
 
     Raises:
-        MissingArtifact: the parent has no PyTorch weights and a step needs them.
+        MissingArtifact: the parent has no PyTorch weights.
         UserError: a method does not apply to this model; it says why.
     """
     on_torch = [step for step in steps if step.method in TORCH_METHODS]
@@ -74,7 +74,7 @@ def run_recipe(
         seal(
             bundle,
             recovery,
-            family=_family(parent),
+            family=read_json(parent / "torch/model.json")["family"],
             labels=meta["labels"],
             max_length=meta["max_length"],
             pad_id=meta["pad_id"],
@@ -88,25 +88,18 @@ def seal(bundle: Path, recovery: Recovery, **description: Any) -> None:
     """Write bundle.json, with the temperature that fits the validation split."""
     write_bundle(bundle, temperature=1.0, **description)
     validation = recovery.data.validation
-    logits = Classifier.load(bundle).logits_of_ids([validation[i] for i in range(len(validation))])
+    documents = [validation[i] for i in range(len(validation))]
+    logits = Classifier.load(bundle).logits_of_ids(documents, batch_size=1)  # each alone, as it is served
     write_bundle(bundle, temperature=fit_temperature(logits, np.asarray(validation.labels)), **description)
 
 
 def _torch_part(parent: Path, steps: Sequence[Step], recovery: Recovery) -> tuple[Any, dict[str, Any]]:
-    if not (parent / "torch").exists():
-        raise MissingArtifact(
-            f"{parent}/torch is missing: {parent.name} ends with a method on ONNX, which leaves no weights to "
-            f"{' and '.join(step.method for step in steps) or 'export'}. Let the recipe start from another model."
-        )
     model, description = load_model(parent / "torch")
-    for step in steps:
-        model = _method(TORCH_METHODS[step.method])(model, recovery, **step.settings)
+    for number, step in enumerate(steps):
+        # A folder a step: the second of two alike must not take up the first one's checkpoint.
+        own = replace(recovery, checkpoints=recovery.checkpoints / f"{number}-{step.method}")
+        model = _method(TORCH_METHODS[step.method])(model, own, **step.settings)
     return model, {**description, "parent": parent.name}
-
-
-def _family(parent: Path) -> str:
-    folder = parent / "torch/model.json"
-    return str(read_json(folder if folder.exists() else parent / "bundle/bundle.json")["family"])
 
 
 def _method(path: str) -> Any:

@@ -76,10 +76,10 @@ class _Collate:
         self.tokens, self.pad_id = tokens, pad_id
 
     def __call__(self, index: list[int]) -> Batch:
-        lengths = torch.as_tensor(self.tokens.lengths[index])
+        starts = np.asarray(self.tokens.offsets[index])
+        lengths = torch.as_tensor(self.tokens.offsets[np.asarray(index) + 1] - starts)
         ids_BT = torch.full((len(index), int(lengths.max())), self.pad_id, dtype=torch.int64)
-        for row, (document, length) in enumerate(zip(index, lengths.tolist(), strict=True)):
-            start = int(self.tokens.offsets[document])
+        for row, (start, length) in enumerate(zip(starts.tolist(), lengths.tolist(), strict=True)):
             ids_BT[row, :length] = torch.from_numpy(self.tokens.ids[start : start + length].astype(np.int64))
         return {
             "input_ids_BT": ids_BT,

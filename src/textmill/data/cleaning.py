@@ -35,6 +35,7 @@ _LONE_BRACKET = re.compile(rf"<(?!{_TAG.pattern[1:]})", re.IGNORECASE | re.DOTAL
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#x[0-9a-f]{1,6}|[a-z][a-z0-9]{1,31});", re.IGNORECASE)
 # Entities are html_to_text's business: ftfy would decode them where HTML is to be kept.
 _FTFY = ftfy.TextFixerConfig(unescape_html=False, explain=False)
+_WHOLE = re.compile(r"(-?\d+)\.0+")
 _INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff\u00ad"  # zero-width marks, which str.strip leaves
 
 ROW_REASONS = ("empty_text", "too_short", "too_long", "missing_label", "unknown_label")
@@ -93,12 +94,22 @@ def clean_texts(
 def clean_label(label: str | None, names: Mapping[str, str] | None) -> str | None:
     """The label to use: trimmed, then looked up in `names` (label as found: label to use) where given.
 
+    A label that `names` lacks as it is spelt is looked up by its `label_key`.
+
     Returns: None where the label is missing, or is not in `names`.
     """
     label = (label or "").strip()
     if names is not None:
-        return names.get(label)
+        return names.get(label) or names.get(label_key(label))
     return label or None
+
+
+def label_key(label: str) -> str:
+    """One spelling for what sources write in several: `True` and `TRUE` are `true`, `1.0` is `1`."""
+    if (lower := label.lower()) in ("true", "false"):
+        return lower
+    whole = _WHOLE.fullmatch(label)
+    return whole[1] if whole else label
 
 
 def find_row_reason(
@@ -135,15 +146,17 @@ def clean_rows(
     """Clean a batch of raw rows; the settings are those of the section `clean` in params.yaml.
 
     Returns:
-        One row for each raw row, with id, text, label, origin, cluster (None where the text is missing) and
-        reason (None where it may stay), and how many texts each step changed.
+        One row for each raw row, with id, text, label, found (the label in the source), origin, cluster (None where
+        the text is missing) and reason (None where it may stay), and how many texts each step changed.
     """
     texts, changed = clean_texts(
         _values(raw["text"]), unicode=repair_unicode, markup=html_to_text, whitespace=collapse_whitespace
     )
     found = _values(raw["label"])
-    used = [clean_label(label, labels) for label in found]
-    rows = pd.DataFrame({"text": texts, "label": used}, dtype=object)
+    # Keys of params.yaml may be spelt in any of the ways; those that are spelt as found come first.
+    names = labels and {label_key(name): label for name, label in labels.items()} | dict(labels)
+    used = [clean_label(label, names) for label in found]
+    rows = pd.DataFrame({"text": texts, "label": used, "found": found}, dtype=object)
     rows["cluster"] = pd.Series([None if text is None else cluster_of(text) for text in texts], dtype=object)
     rows["reason"] = pd.Series(
         [

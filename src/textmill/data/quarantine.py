@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from reprlib import repr as short
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from textmill.data import cleaning, duplicates
 from textmill.errors import UserError
 
 REASONS = (*cleaning.ROW_REASONS, *duplicates.REASONS)
+NUM_EXAMPLES = 10
 KEPT = -1  # in place of a position in REASONS
 DUPLICATE, CONFLICTING = REASONS.index("duplicate"), REASONS.index("conflicting_labels")
 
@@ -27,25 +29,25 @@ class Verdicts:
     """
 
     def __init__(self) -> None:
-        self.labels: list[str] = []
+        self.labels: dict[str, int] = {}  # with their index
+        self.unknown: list[str] = []  # the first few labels that clean.labels does not list
         self._rows: list[pd.DataFrame] = []
         self.reasons: npt.NDArray[np.int8] = np.empty(0, np.int8)
         self._label_index: npt.NDArray[np.int64] = np.empty(0, np.int64)
         self._kept_ids: npt.NDArray[np.uint64] = np.empty(0, np.uint64)
 
     def add(self, rows: pd.DataFrame) -> None:
-        """Note a batch of cleaned rows: id, label, cluster and reason (None where nothing speaks against it)."""
-        stays = rows["reason"].isna().to_numpy()
-        for label in rows["label"][stays].unique():
-            if label not in self.labels:
-                self.labels.append(label)
-        position = {label: index for index, label in enumerate(self.labels)}
+        """Note a batch of cleaned rows: id, label, found, cluster and reason (None where nothing speaks against it)."""
+        for label in rows["label"][rows["reason"].isna()].unique():
+            self.labels.setdefault(label, len(self.labels))
+        unknown = rows["found"][rows["reason"] == "unknown_label"].unique()
+        self.unknown = list(dict.fromkeys([*self.unknown, *unknown]))[:NUM_EXAMPLES]
         self._rows.append(
             pd.DataFrame(
                 {
                     "id": _as_integers(rows["id"]),
                     "cluster": _as_integers(rows["cluster"].fillna("0")),
-                    "label": np.array([position.get(label, -1) for label in rows["label"]], np.int64),
+                    "label": np.array([self.labels.get(label, -1) for label in rows["label"]], np.int64),
                     "reason": np.array([KEPT if r is None else REASONS.index(r) for r in rows["reason"]], np.int8),
                 }
             )
@@ -111,6 +113,8 @@ class Verdicts:
     def _check_classes(self) -> None:
         gone = Counter(REASONS[code] for code in self.reasons if code != KEPT)
         reasons = ", ".join(f"{count} {reason}" for reason, count in gone.most_common()) or "none"
+        if self.unknown:
+            reasons += f"; labels that clean.labels does not list: {', '.join(map(short, self.unknown))}"
         labels = self.count_labels()
         if not labels:
             raise NothingToLearn(

@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 from hashlib import blake2b
+from reprlib import repr as short
 
 import pandas as pd
 
 from textmill.errors import UserError
 
 SPLITS = ("train", "validation", "test")
+NUM_EXAMPLES = 5
+SUSPICIOUS = 20  # so many small classes are seldom classes
 
 
 class ClassTooSmall(UserError):
@@ -61,10 +64,13 @@ def _position(seed: int, cluster: str) -> bytes:
 
 def _explain_small_class(label: str, clusters: "pd.Series[str]") -> str:
     counts = clusters.value_counts()
-    small = sorted(str(name) for name, count in counts.items() if count < len(SPLITS))
-    others = f" (too small as well: {', '.join(name for name in small if name != label)})" if len(small) > 1 else ""
+    others = sorted(str(name) for name, count in counts.items() if count < len(SPLITS) and name != label)
+    named = ", ".join(map(short, others[:NUM_EXAMPLES]))
+    more = f" and {len(others) - NUM_EXAMPLES} more" if len(others) > NUM_EXAMPLES else ""
+    column = " Is data.label the right column?" if len(others) >= SUSPICIOUS else ""
     return (
-        f"The class {label!r} has {counts[label]} document(s) after cleaning{others}. Each class needs at least 3, one "
-        "for each of train, validation and test. Add documents, or merge the class with another, or leave it out, "
-        "by clean.labels."
+        f"The class {short(label)} has {counts[label]} document(s) after cleaning"
+        f"{f' (too small as well: {named}{more})' if others else ''}. Each class needs at least 3, one for each of "
+        "train, validation and test. Add documents, or merge the class with another, or leave it out, by "
+        f"clean.labels.{column}"
     )

@@ -13,6 +13,8 @@ from textmill.errors import UserError
 # Where to cut a text before it is tokenized, per token that is kept: words are rarely longer, and
 # where this proves too short the text is taken whole.
 CHARACTERS_PER_TOKEN = 12
+# These count positions from behind the padding's: the first `pad_token_id + 1` are never used.
+POSITIONS_AFTER_PADDING = {"camembert", "data2vec-text", "longformer", "mpnet", "roberta", "xlm-roberta"}
 PAD_TOKENS = ("[PAD]", "<pad>", "<|pad|>", "<|endoftext|>", "</s>")
 
 
@@ -49,7 +51,10 @@ def find_pad_id(folder: Path) -> int:
 
 def check_length(folder: Path, max_length: int) -> None:
     """Raises: UnusableTokenizer: the weights have fewer positions than `max_length`."""
-    positions = _read_config(folder).get("max_position_embeddings")
+    config = _read_config(folder)
+    positions = config.get("max_position_embeddings")
+    if positions is not None and config.get("model_type") in POSITIONS_AFTER_PADDING:
+        positions -= config.get("pad_token_id", 1) + 1
     if positions is not None and max_length > positions:
         raise UnusableTokenizer(
             f"tokenize.max_length is {max_length}, but the weights ({folder.name}) have {positions} positions. "

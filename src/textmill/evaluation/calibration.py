@@ -50,10 +50,13 @@ def reliability(probabilities_NC: NDArray[np.floating[Any]], labels_N: NDArray[A
 def fit_temperature(logits_NC: NDArray[np.floating[Any]], labels_N: NDArray[Any]) -> float:
     """The temperature that minimises the log loss of softmax(logits / temperature).
 
-    One number for all classes, so no prediction changes. Bounded to [0.05, 20].
+    One number for all classes, so no prediction changes. The targets are smoothed by 1 / (N + C), as in Platt,
+    Probabilistic Outputs for Support Vector Machines (1999): N documents that are all right do not show that the next
+    one is right for certain. Bounded to [0.05, 20].
     """
     logits_NC = logits_NC.astype(np.float64)
-    true_N = logits_NC[np.arange(len(labels_N)), labels_N]
+    smoothing = 1 / sum(logits_NC.shape)
+    true_N = (1 - smoothing) * logits_NC[np.arange(len(labels_N)), labels_N] + smoothing * logits_NC.mean(axis=1)
 
     def log_loss(log_temperature: float) -> float:
         inverse = np.exp(-log_temperature)

@@ -21,14 +21,26 @@ class Difference:
 
     observed: float
     samples_R: NDArray[np.float64]
+    num_documents: int
 
     @property
     def standard_error(self) -> float:
         return float(self.samples_R.std(ddof=1))
 
     def lower_bound(self, confidence: float) -> float:
-        """What the true difference exceeds with this one-sided confidence (percentile bound)."""
-        return float(np.quantile(self.samples_R, 1 - confidence))
+        """What the true difference exceeds with this one-sided confidence.
+
+        The percentile bound, but no tighter than what documents that were never drawn may hide: where the models
+        hardly disagree, resampling what was seen knows nothing of them.
+        """
+        return min(float(np.quantile(self.samples_R, 1 - confidence)), self.observed - self.unseen(confidence))
+
+    def unseen(self, confidence: float) -> float:
+        """The largest share of documents that may be worse though N show none: (1 - share)^N = 1 - confidence.
+
+        Source: Clopper and Pearson, The Use of Confidence or Fiducial Limits (1934), for 0 of N.
+        """
+        return float(1 - (1 - confidence) ** (1 / self.num_documents))
 
     def interval(self, confidence: float) -> tuple[float, float]:
         """Two-sided percentile interval."""
@@ -57,7 +69,7 @@ def paired_bootstrap(
     a, b = (scores(tally(confusion_matrix(labels_N, model_N, num_classes)))["f1_macro"] for model_N in models)
     resampled = bootstrap(labels_N, models, num_classes, num_resamples=num_resamples, seed=seed)
     a_R, b_R = (scores(counts)["f1_macro"] for counts in resampled)
-    return Difference(float(a - b), (a_R - b_R).astype(np.float64))
+    return Difference(float(a - b), (a_R - b_R).astype(np.float64), len(labels_N))
 
 
 def mcnemar(labels_N: Ints, predicted_a_N: Ints, predicted_b_N: Ints) -> McNemar:
@@ -82,6 +94,7 @@ def smallest_detectable_loss(difference: Difference, *, confidence: float, power
 
     By the normal approximation with the paired standard error, (z_confidence + z_power) * SE. The same
     number is the smallest margin at which a model that is truly equal passes `non_inferior` with that
-    power; a margin below it asks more than the documents can tell.
+    power; a margin below it asks more than the documents can tell. Never below `Difference.unseen`.
     """
-    return float((stats.norm.ppf(confidence) + stats.norm.ppf(power)) * difference.standard_error)
+    normal = (stats.norm.ppf(confidence) + stats.norm.ppf(power)) * difference.standard_error
+    return max(float(normal), difference.unseen(confidence))

@@ -15,6 +15,9 @@ from textmill.errors import UserError
 
 Pooling = Literal["mean", "cls"]
 
+# Encoders whose layers are `attention.self` (query, key, value), `attention.output`, `intermediate` and `output`.
+BERT_LIKE = {"bert", "camembert", "electra", "ernie", "roberta", "xlm-roberta"}
+
 
 class UnusableWeights(UserError):
     """The weights folder does not hold an encoder that transformers can load."""
@@ -51,7 +54,9 @@ class Transformer(nn.Module):
         """
         from safetensors import SafetensorError
         from transformers import AutoModel
+        from transformers.utils import logging
 
+        logging.disable_progress_bar()  # 100 tensors of a local file
         if not (folder / "config.json").is_file():
             raise UnusableWeights(
                 f"model.transformer.weights: {folder} has no config.json. It must be a folder saved by "
@@ -73,7 +78,7 @@ class Transformer(nn.Module):
 
         values = dict(architecture["config"])
         config = AutoConfig.for_model(values.pop("model_type"), **values)
-        encoder = AutoModel.from_config(config, attn_implementation="sdpa")
+        encoder = AutoModel.from_config(config)
         model = cls(_without_unused(encoder), architecture["num_labels"], architecture["pooling"])
         if "layers" in architecture:
             for layer, shape in zip(model.layers, architecture["layers"], strict=True):
@@ -96,7 +101,7 @@ class Transformer(nn.Module):
         return result
 
     def set_dropout(self, rate: float) -> None:
-        """Set the rate of every dropout but that of the attention probabilities."""
+        """Set the rate of every dropout; in BERT-like layers that of the attention probabilities stays zero."""
         for module in self.modules():
             if isinstance(module, nn.Dropout):
                 module.p = rate
@@ -118,9 +123,9 @@ class Transformer(nn.Module):
         """The encoder's blocks, first to last. Raises: UnsupportedArchitecture."""
         if not _is_bert_like(self.encoder):
             raise UnsupportedArchitecture(
-                f"model.transformer.weights: {type(self.encoder).__name__} has no BERT-like layers "
-                "(encoder.layer[i].attention.self), which prune and distill work on. "
-                "Use recipes without these methods, or weights of the BERT, MiniLM, RoBERTa or ELECTRA kind."
+                f"model.transformer.weights: {type(self.encoder).__name__} has no BERT-like layers, which prune and "
+                "distill work on. Use recipes without these methods, or weights of model_type "
+                f"{', '.join(sorted(BERT_LIKE))}."
             )
         return cast(Any, self.encoder).encoder.layer
 
@@ -161,8 +166,7 @@ def keep_feed_forward(layer: nn.Module, kept: Sequence[int]) -> None:
 
 
 def _is_bert_like(encoder: nn.Module) -> bool:
-    layers = getattr(getattr(encoder, "encoder", None), "layer", None)
-    return isinstance(layers, nn.ModuleList) and hasattr(getattr(layers[0], "attention", None), "self")
+    return cast(Any, encoder.config).model_type in BERT_LIKE
 
 
 def _without_unused(encoder: nn.Module) -> nn.Module:

@@ -3,7 +3,7 @@
 import getpass
 import os
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -14,8 +14,8 @@ import pandas as pd
 from textmill.artifacts import read_table
 from textmill.errors import UserError
 from textmill.paths import Paths
-from textmill.registry import versions
-from textmill.registry.gate import Contender, Decision, Settings, decide
+from textmill.registry import packaging, versions
+from textmill.registry.gate import Contender, Decision, Rule, Settings, decide
 from textmill.registry.versions import Version
 from textmill.runtime import Classifier, Progress
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
+_CROWNED = "textmill.promoted_at"
 
 
 class PromotionRefused(UserError):
@@ -31,11 +32,11 @@ class PromotionRefused(UserError):
 
 @dataclass(frozen=True)
 class Promotion:
-    """What `promote` did."""
+    """What `promote` did; `decision` is a text, why there is none, where it was forced without the gate."""
 
     version: int
     previous: int | None
-    decision: Decision | None
+    decision: Decision | str
 
 
 def judge(
@@ -48,20 +49,34 @@ def judge(
 ) -> Decision:
     """Hold a candidate against the registered champion, which is run again on today's test documents.
 
-    A candidate that is itself the champion, or meets none, faces the floor only.
+    A candidate that is itself the champion, or meets none, faces the floor only. A champion that cannot be run is no
+    failure either, but a reason to refuse: a person has to decide who takes its place.
     """
     number = versions.aliases(client, model).get(CHAMPION)
     if number is None or number == candidate.version:
         return decide(test, candidate, None, settings)
-    return decide(test, candidate, contender(versions.get(client, model, number), test, progress), settings)
+    try:
+        champion = contender(versions.get(client, model, number), test, progress)
+    except UserError as error:
+        refused = replace(decide(test, candidate, None, settings), passed=False, champion_version=number)
+        return replace(refused, rules=[*refused.rules, _lost(number, error)])
+    return decide(test, candidate, champion, settings)
+
+
+def _lost(champion: int, error: UserError) -> Rule:
+    message = (
+        f"champion version {champion} cannot be run: {error} Or put another in its place: "
+        "`textmill promote --version N --force --reason TEXT`"
+    )
+    return Rule("champion_loads", "no", "yes", False, "block", message)
 
 
 def contender(version: Version, test: pd.DataFrame, progress: Progress = None) -> Contender:
     """Run a registered version on the test documents, each alone, as it is served."""
-    classifier = Classifier.load(versions.fetch_bundle(version))
+    classifier = Classifier.load(packaging.fetch_bundle(version))
     indices_N = classifier.predict_proba(test["text"].tolist(), 1, progress).argmax(axis=1)
     predicted_N = np.array(classifier.labels, dtype=object)[indices_N]
-    return Contender(classifier.labels, predicted_N, versions.fetch_train_clusters(version), version.number)
+    return Contender(classifier.labels, predicted_N, packaging.fetch_train_clusters(version), version.number)
 
 
 def place(
@@ -72,12 +87,13 @@ def place(
 ) -> None:
     """Give a freshly registered version its alias: champion, challenger, or none if it was refused.
 
-    Hold the lock around it. Where this very version is champion already, nothing moves.
+    Hold the lock around it. A version that is or was champion is left where people put it: else the next run would
+    undo a rollback.
     """
+    if was_champion(client, version):
+        return
     aliases = versions.aliases(client, version.model)
     champion = aliases.get(CHAMPION)
-    if champion == version.number:
-        return
     if not decision.passed:
         if aliases.get(CHALLENGER) == version.number:
             client.delete_registered_model_alias(version.model, CHALLENGER)
@@ -88,25 +104,31 @@ def place(
         client.set_registered_model_alias(version.model, CHALLENGER, str(version.number))
 
 
+def was_champion(client: "MlflowClient", version: Version) -> bool:
+    """Whether a version is champion, or once was."""
+    return _CROWNED in version.tags or versions.aliases(client, version.model).get(CHAMPION) == version.number
+
+
 def crown(client: "MlflowClient", version: Version, reason: str) -> int | None:
     """Make a version champion and the old one `previous`, and write down who, when and why; return the old one.
 
-    Hold the lock around it.
+    Hold the lock around it. Who and why come first, so that no kill leaves a champion without them; when comes last,
+    because it marks a version that was champion.
     """
     aliases = versions.aliases(client, version.model)
     old = aliases.get(CHAMPION)
-    if old is not None and old != version.number:
-        client.set_registered_model_alias(version.model, PREVIOUS, str(old))
-    client.set_registered_model_alias(version.model, CHAMPION, str(version.number))
-    if aliases.get(CHALLENGER) == version.number:
-        client.delete_registered_model_alias(version.model, CHALLENGER)
     record = {
         "textmill.promoted_by": f"{getpass.getuser()}@{socket.gethostname()}",
-        "textmill.promoted_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "textmill.promoted_because": reason,
         "textmill.promoted_over": str(old or "none"),
     }
     versions.set_tags(client, version, record)
+    if old is not None and old != version.number:
+        client.set_registered_model_alias(version.model, PREVIOUS, str(old))
+    client.set_registered_model_alias(version.model, CHAMPION, str(version.number))
+    versions.set_tags(client, version, {_CROWNED: datetime.now(UTC).isoformat(timespec="seconds")})
+    if aliases.get(CHALLENGER) == version.number:
+        client.delete_registered_model_alias(version.model, CHALLENGER)
     return old
 
 
@@ -124,28 +146,28 @@ def promote(
 
     Args:
         reference: number or alias of the version.
-        force: past a gate that refuses; needs a reason, which is written on the version.
+        force: past a gate that refuses, or that has no test split to judge by; needs a reason, which is written on
+            the version.
 
-    Raises: PromotionRefused, VersionNotFound, MissingArtifact.
+    Raises: PromotionRefused, VersionNotFound, InvalidBundle, MissingArtifact.
     """
     if force and not (reason or "").strip():
         raise PromotionRefused("--force passes a gate that refuses, so it needs --reason TEXT, kept on the version.")
-    client = versions.open_existing(paths, model)
+    client = versions.open_existing(paths)
     with versions.locked(paths):
         version = versions.get(client, model, reference)
         champion = versions.aliases(client, model).get(CHAMPION)
         if champion == version.number:
             raise PromotionRefused(f"{model} version {version.number} is the champion already; nothing was moved.")
         decision = _judge_registered(client, version, paths.split("test"), settings, force, progress)
-        if decision:
-            versions.set_tags(client, version, gate_tags(decision))
-            if not decision.passed and not force:
-                lines = "\n".join(f"  - {text}" for text in decision.reasons)
-                raise PromotionRefused(
-                    f"The gate refuses {model} version {version.number} (champion: version {champion or 'none'}):\n"
-                    f"{lines}\nTrain a better one, or overrule it with `textmill promote --version {version.number} "
-                    "--force --reason TEXT`."
-                )
+        versions.set_tags(client, version, gate_tags(decision))
+        if isinstance(decision, Decision) and not decision.passed and not force:
+            lines = "\n".join(f"  - {text}" for text in decision.reasons)
+            raise PromotionRefused(
+                f"The gate refuses {model} version {version.number} (champion: version {champion or 'none'}):\n"
+                f"{lines}\nTrain a better one, or overrule it with `textmill promote --version {version.number} "
+                "--force --reason TEXT`."
+            )
         # The lock keeps other textmill processes out, not a person in the MLflow page.
         if (now := versions.aliases(client, model).get(CHAMPION)) != champion:
             raise PromotionRefused(
@@ -158,19 +180,25 @@ def promote(
 
 def _judge_registered(
     client: "MlflowClient", version: Version, test_file: Path, settings: Settings, force: bool, progress: Progress
-) -> Decision | None:
-    """The gate's decision; None if it cannot be had and `force` does without it."""
+) -> Decision | str:
+    """The gate's decision; a text, why there is none, where `force` does without a test split.
+
+    Force excuses the champion and the test split, never the candidate: nobody could be answered by it.
+    """
     try:
-        test = read_table(test_file, ["id", "text", "label", "cluster"])
-        return judge(client, version.model, contender(version, test, progress), test, settings, progress)
-    except UserError:
+        test, excused = read_table(test_file, ["id", "text", "label", "cluster"]), None
+    except UserError as error:
         if not force:
             raise
-        return None
+        test, excused = pd.DataFrame({"text": []}), str(error)
+    candidate = contender(version, test, progress)
+    return excused or judge(client, version.model, candidate, test, settings, progress)
 
 
-def gate_tags(decision: Decision) -> dict[str, str]:
-    """The decision as tags of a version."""
+def gate_tags(decision: Decision | str) -> dict[str, str]:
+    """The decision, or why there is none, as tags of a version."""
+    if isinstance(decision, str):
+        return {"textmill.gate": "not run", "textmill.gate_reasons": decision, "textmill.gate_champion": "none"}
     return {
         "textmill.gate": "passed" if decision.passed else "refused",
         "textmill.gate_reasons": "; ".join(decision.reasons) or "none",
@@ -185,8 +213,10 @@ def inside_experiment() -> str | None:
     return os.environ.get("DVC_EXP_NAME") or "unnamed"
 
 
-def explain(decision: Decision) -> list[str]:
+def explain(decision: Decision | str) -> list[str]:
     """What the gate said, in lines for the terminal."""
+    if isinstance(decision, str):
+        return [f"gate: not run, {decision}"]
     lines = [f"gate: {'passed' if decision.passed else 'refused'}, on {decision.num_documents} test documents"]
     lines += [f"  refused: {text}" for text in decision.reasons] + [f"  note: {text}" for text in decision.warnings]
     if decision.num_left_out:

@@ -5,7 +5,7 @@ shares its batch, and so the command line, `mlflow.pyfunc.load_model` and the HT
 bits for the same text, whatever is sent beside it.
 
 The copy of this file inside a registered model imports neither textmill nor torch: the runtime travels
-with the model as an artifact, see `versions._ship_runtime`.
+with the model as an artifact, see `packaging._ship_runtime`.
 """
 
 import hashlib

@@ -11,7 +11,7 @@ from textmill import tracking
 from textmill.artifacts import read_json, read_table, sha256, write_json
 from textmill.config import Params
 from textmill.paths import Paths
-from textmill.registry import promotion, versions
+from textmill.registry import packaging, promotion, versions
 from textmill.registry.gate import Contender, Decision, Settings
 from textmill.registry.versions import Version
 from textmill.runtime import read_manifest
@@ -55,16 +55,19 @@ def register_model(
     Args:
         name: the model under models/.
         parent: the version that it was made from.
-        decision: what the gate said; None for a model that does not stand for election.
+        decision: what the gate said; None for a model that does not stand for election. A version that was champion
+            keeps what was said when it was crowned.
     """
     bundle = paths.bundle(name)
     known = versions.find(client, params.project, sha256(bundle))
     if known and versions.has_deleted_run(client, known):
         client.restore_run(known.run_id)
+    if known and promotion.was_champion(client, known):
+        decision = None
     key = read_manifest(bundle, verify=False)["lineage"]["key"]
     parent_key = parent.tags["textmill.lineage_key"] if parent else None
     with tracking.model_run(paths, params.project, name, key, parent_key=parent_key):
-        version = versions.register(
+        version = packaging.register(
             client,
             params.project,
             bundle,
@@ -114,6 +117,7 @@ def record(client: "MlflowClient", model: str, full: Version, name: str, chosen:
     entries = {"full": _entry(full), "chosen": {"name": name, **_entry(chosen)}}
     return {
         "model_name": model,
+        "experiment": promotion.inside_experiment(),
         "versions": entries,
         "gate": gate.to_json(),
         "champion_version": aliases.get(promotion.CHAMPION),
@@ -130,31 +134,33 @@ def _entry(version: Version) -> dict[str, Any]:
     }
 
 
-def describe_version(paths: Paths, model: str, number: int, headline: str) -> None:
-    """Give a version its description, and a link from it to the report among its run's artefacts."""
+def describe_version(paths: Paths, model: str, number: int, headline: str, run_id: str) -> None:
+    """Give a version its description, and a link from it to the report among the artefacts of a run."""
     client = versions.connect(paths, model)
     version = versions.get(client, model, number)
     client.update_model_version(model, str(number), description=headline)
-    versions.set_tags(client, version, {"textmill.report": f"runs:/{version.run_id}/report/index.html"})
+    versions.set_tags(client, version, {"textmill.report": f"runs:/{run_id}/report/index.html"})
 
 
 def find_difference(paths: Paths) -> str | None:
     """One line on where the registry no longer says what reports/registration.json says; None if it does.
 
-    Raises: MissingArtifact.
+    Raises: MissingArtifact, StoreUnusable.
     """
     said = read_json(paths.registration)
     model = said["model_name"]
+    if (experiment := said.get("experiment")) and not promotion.inside_experiment():
+        return f"the last registration was inside the experiment {experiment}, where no alias moves"
     if versions.is_database_gone(paths):
         return f"{paths.mlflow_database.name}, the registry's database, is gone"
-    client = versions.connect(paths, model)
+    client = versions.open_existing(paths)
     for entry in said["versions"].values():
         version = versions.find(client, model, entry["bundle_sha256"])
         if version is None or version.number != entry["version"]:
             now = "gone" if version is None else f"version {version.number}"
             return f"{model} version {entry['version']} is {now} in the registry"
-        if not versions.has_files(version):
-            return f"the files of {model} version {version.number} are gone"
+        if not packaging.has_files(version):
+            return f"the files of {model} version {version.number} are missing or damaged"
         if versions.has_deleted_run(client, version):
             return f"the run of {model} version {version.number} is deleted"
     aliases = versions.aliases(client, model)

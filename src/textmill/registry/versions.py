@@ -1,24 +1,17 @@
-"""Registered model versions: a bundle and its evidence, found again by the bundle's content."""
+"""Registered model versions: found by number, by alias, or by the content of their bundle."""
 
-import contextlib
-import io
-import logging
-import os
-import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 from filelock import FileLock
+from pydantic import TypeAdapter, ValidationError
 
-from textmill import runtime, tracking
-from textmill.artifacts import sha256
+from textmill import tracking
+from textmill.config import Name
 from textmill.errors import UserError
 from textmill.paths import Paths
-from textmill.registry.packaging import CLUSTERS, model_arguments
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -29,6 +22,10 @@ BUNDLE_TAG = "textmill.bundle_sha256"
 
 class VersionNotFound(UserError):
     """The registry has no such model, alias or version, or its files are gone."""
+
+
+class InvalidReference(UserError):
+    """What should name a version does not."""
 
 
 @dataclass(frozen=True)
@@ -56,30 +53,30 @@ class Version:
 
 
 def connect(paths: Paths, project: str) -> "MlflowClient":
-    """A client of the project's store; see `tracking.connect`."""
+    """A client of the project's store, with its experiment; see `tracking.connect`."""
     import mlflow
 
     tracking.connect(paths, project)
     return mlflow.MlflowClient()
 
 
-def open_existing(paths: Paths, project: str) -> "MlflowClient":
-    """A client of a store that has to be there already.
+def open_existing(paths: Paths) -> "MlflowClient":
+    """A client of a store that has to be there already; nothing is written to it.
 
-    Raises: VersionNotFound.
+    Raises: VersionNotFound, StoreUnusable.
     """
     if is_database_gone(paths):
         raise VersionNotFound(
             f"{paths.mlflow_database.name}, the registry's database, is not in {paths.state}. Run from the repository "
             "root after `dvc repro`; `dvc repro --single-item --force register` registers again what DVC has kept."
         )
-    return connect(paths, project)
+    return tracking.open_store(paths)
 
 
 def is_database_gone(paths: Paths) -> bool:
     """Whether the store is the default one, SQLite in the state root, and its file is not there."""
     local = f"sqlite:///{paths.mlflow_database}"
-    return os.environ.get("MLFLOW_TRACKING_URI", local) == local and not paths.mlflow_database.exists()
+    return tracking.store_uri(paths) == local and not paths.mlflow_database.exists()
 
 
 @contextmanager
@@ -91,41 +88,24 @@ def locked(paths: Paths) -> Iterator[None]:
         yield
 
 
-def register(
-    client: "MlflowClient",
-    model: str,
-    bundle: Path,
-    *,
-    train_clusters: Collection[str],
-    input_example: list[str],
-    tags: dict[str, str],
-) -> Version:
-    """Register a bundle under the active run; the same bytes are the same version, never a second one.
+def parse_reference(text: str) -> tuple[str, str]:
+    """Name, and number or alias, of NAME@NUMBER or NAME@ALIAS; a name alone means the champion.
 
-    Hold the lock (`locked`) around it.
-
-    Args:
-        bundle: a folder of this name, which MLflow keeps.
-        train_clusters: clusters (16 hex digits) of the documents that the model learned from; a later
-            comparison leaves them out.
-        input_example: texts that show what the model takes.
-        tags: put on the version, also on one that is found again.
+    Raises: InvalidReference.
     """
-    import mlflow
-
-    assert bundle.name == "bundle", bundle
-    digest = sha256(bundle)
-    version = find(client, model, digest)
-    if version is None:
-        with model_arguments(bundle, train_clusters, input_example) as arguments, _quiet():
-            info = mlflow.pyfunc.log_model(name=model, **arguments)
-            # The tag is set in the same step as the version: a kill leaves none that would not be found.
-            created = mlflow.register_model(f"models:/{info.model_id}", model, 0, tags={BUNDLE_TAG: digest, **tags})
-            version = Version.of(created)
+    name, at, reference = text.partition("@")
+    try:
+        TypeAdapter(Name).validate_python(name)
+    except ValidationError:
+        valid = False
     else:
-        _restore_files(client, version, bundle, train_clusters, input_example)
-        set_tags(client, version, tags)
-    return get(client, model, version.number)
+        valid = bool(reference) or not at
+    if not valid:
+        raise InvalidReference(
+            f"{text!r} is neither a bundle folder nor NAME@ALIAS nor NAME@VERSION, such as models/int8/bundle, "
+            "movie-reviews@champion or movie-reviews@3."
+        )
+    return name, reference or "champion"
 
 
 def find(client: "MlflowClient", model: str, digest: str) -> Version | None:
@@ -163,7 +143,9 @@ def aliases(client: "MlflowClient", model: str) -> dict[str, int]:
 
     try:
         return {alias: int(number) for alias, number in client.get_registered_model(model).aliases.items()}
-    except MlflowException:
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":  # "no champion" must not be what a broken line says
+            raise
         return {}
 
 
@@ -171,44 +153,6 @@ def set_tags(client: "MlflowClient", version: Version, tags: dict[str, str]) -> 
     for key, value in tags.items():
         if version.tags.get(key) != value:
             client.set_model_version_tag(version.model, str(version.number), key, value)
-
-
-def fetch_bundle(version: Version) -> Path:
-    """The local folder of a version's bundle. Raises: VersionNotFound."""
-    return _fetch(version, "artifacts/bundle")
-
-
-def fetch_train_clusters(version: Version) -> frozenset[str]:
-    """The clusters that a version learned from. Raises: VersionNotFound."""
-    clusters = np.load(_fetch(version, f"artifacts/{CLUSTERS}"), allow_pickle=False)
-    return frozenset(f"{cluster:016x}" for cluster in clusters.tolist())
-
-
-def _fetch(version: Version, path: str) -> Path:
-    from mlflow.artifacts import download_artifacts
-    from mlflow.exceptions import MlflowException
-
-    try:
-        with _quiet():
-            local = Path(download_artifacts(f"models:/{version.model}/{version.number}/{path}"))
-    except (MlflowException, OSError) as error:
-        local, reason = Path(), str(error)
-    else:
-        reason = "the files are not there"
-    if local == Path() or not local.exists():
-        raise VersionNotFound(
-            f"{path} of {version.model} version {version.number} cannot be read: {reason}. Put the registry's files "
-            "back, or register the model again with `dvc repro --single-item --force register`."
-        )
-    return local
-
-
-def has_files(version: Version) -> bool:
-    """Whether the version's files are in the artifact store."""
-    try:
-        return (fetch_bundle(version) / runtime.MANIFEST).is_file()
-    except VersionNotFound:
-        return False
 
 
 def has_deleted_run(client: "MlflowClient", version: Version) -> bool:
@@ -219,32 +163,3 @@ def has_deleted_run(client: "MlflowClient", version: Version) -> bool:
         return bool(client.get_run(version.run_id).info.lifecycle_stage == "deleted")
     except MlflowException:  # deleted for good
         return False
-
-
-def _restore_files(
-    client: "MlflowClient", version: Version, bundle: Path, train_clusters: Collection[str], input_example: list[str]
-) -> None:
-    """Bring back the files of a version that still stands."""
-    import mlflow
-
-    if not has_files(version):
-        model_id = version.source.removeprefix("models:/")
-        same = mlflow.models.Model(run_id=version.run_id, model_id=model_id)
-        packed = model_arguments(bundle, train_clusters, input_example)
-        with tempfile.TemporaryDirectory() as folder, packed as arguments, _quiet():
-            mlflow.pyfunc.save_model(f"{folder}/model", mlflow_model=same, **arguments)
-            client.log_model_artifacts(model_id, f"{folder}/model")
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """MLflow tells of every step, and shows a bar for every file."""
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    logger = logging.getLogger("mlflow")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with contextlib.redirect_stderr(io.StringIO()):
-            yield
-    finally:
-        logger.setLevel(level)

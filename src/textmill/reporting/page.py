@@ -1,5 +1,7 @@
 """One self-contained HTML page with the story of a run: no script, no network, light and dark."""
 
+import html
+import re
 from typing import Any
 
 import pandas as pd
@@ -14,6 +16,7 @@ from textmill.reporting.facts import BASELINE, Facts, read_data_story, read_labe
 _MOST_CLASSES_OF_MATRIX = 25
 _RULES = {
     "min_macro_f1": "Macro-F1 reaches the floor",
+    "champion_loads": "The champion can be run",
     "same_labels": "Same labels as the champion",
     "enough_documents": "Enough documents to compare",
     "non_inferior": "No worse than the champion, within the margin",
@@ -59,8 +62,15 @@ def environment(*, autoescape: bool) -> Environment:
         "ms": say_ms,
     }
     env.filters["figure"] = lambda value: "unknown" if value is None else f"{value:.3f}"
+    env.filters["cell"] = escape_markdown
     env.filters["model"] = lambda name: "TF-IDF" if name == BASELINE else name
     return env
+
+
+def escape_markdown(text: object) -> str:
+    """A text that is not ours as one line of Markdown, also in a table: nothing in it is markup or HTML."""
+    line = html.escape(" ".join(str(text).split()), quote=False)
+    return re.sub(r"([\\`*_\[\]|~])", r"\\\1", line)
 
 
 def say_size(size_mb: float) -> str:

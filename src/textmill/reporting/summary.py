@@ -1,5 +1,7 @@
 """What a run made, in a few lines for the terminal."""
 
+from dataclasses import replace
+
 from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
@@ -14,10 +16,20 @@ _MOVIES, _NEWS = "movie-reviews", "bbc-news"
 _EXAMPLES = {_MOVIES: "This is a great movie!", _NEWS: "Shares rose after the bank raised its profit forecast."}
 
 
-def show(params: Params, paths: Paths, console: Console | None = None) -> None:
-    """Print the summary. Raises: MissingArtifact: a stage has not run."""
+def show(params: Params, paths: Paths, aliases: dict[str, int] | None = None, console: Console | None = None) -> None:
+    """Print the summary.
+
+    Args:
+        aliases: version by alias as the registry has it now, for someone may have promoted since the last run; None
+            where it cannot be asked.
+
+    Raises: MissingArtifact: a stage has not run.
+    """
     console = console or Console(highlight=False)
     facts = gather(params, paths)
+    if aliases is not None:
+        now = {f"{alias}_version": aliases.get(alias) for alias in ("champion", "challenger")}
+        facts = replace(facts, registration={**facts.registration, **now})
     console.print()
     console.print(Panel(_table(facts), title=Text(params.project, style="bold"), title_align="left", expand=False))
     console.print(Text(facts.comparison.sentence, style="green" if facts.comparison.verdict == "better" else "yellow"))

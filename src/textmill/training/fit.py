@@ -1,6 +1,7 @@
 """One training run: the loop that tune, train and the recipes share."""
 
 import logging
+import math
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -17,7 +18,15 @@ from torch import nn
 
 from textmill.data.batches import ordered_batches, train_batches
 from textmill.data.tokens import TokenArrays, read_meta
-from textmill.training.lit_module import Hyperparameters, LitClassifier, LogitsCollector, Loss, Schedule, cross_entropy
+from textmill.training.lit_module import (
+    DivergedTraining,
+    Hyperparameters,
+    LitClassifier,
+    LogitsCollector,
+    Loss,
+    Schedule,
+    cross_entropy,
+)
 
 MONITOR = "validation_f1_macro"
 
@@ -77,6 +86,11 @@ class Curves(Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, _: pl.LightningModule) -> None:
         figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
         row = {"epoch": trainer.current_epoch + 1, "step": trainer.global_step}
+        if not math.isfinite(figures["validation_loss"]):
+            raise DivergedTraining(
+                f"The validation loss is {figures['validation_loss']} after epoch {row['epoch']}: the weights are "
+                "not finite. Try a lower learning rate, or training.precision: 32-true."
+            )
         names = {"train_loss_epoch": "train_loss", "validation_loss": "validation_loss", MONITOR: MONITOR}
         self.rows.append({**row, **{short: figures[name] for name, short in names.items()}})
 
@@ -113,7 +127,7 @@ def fit(
     """
     torch.manual_seed(settings.seed)
     curves = Curves()
-    all_callbacks: list[Callback] = [curves, EarlyStopping(MONITOR, mode="max", patience=settings.patience), *callbacks]
+    all_callbacks: list[Callback] = [curves, _Stopping(settings.patience), *callbacks]
     show_bar = progress is not None and sys.stdout.isatty()
     if progress:
         all_callbacks.append(_ProgressBar(progress) if show_bar else _EpochLines(progress))
@@ -182,6 +196,17 @@ def load_best(model: nn.Module, checkpoints: Path) -> None:
     model.to("cpu").eval()
 
 
+class _Stopping(EarlyStopping):
+    """Stops after `patience` epochs without a better score, however often an epoch is validated."""
+
+    def __init__(self, patience: int):
+        super().__init__(MONITOR, mode="max", patience=patience, check_on_train_epoch_end=True)
+
+    def on_train_start(self, trainer: pl.Trainer, _: pl.LightningModule) -> None:
+        # A run that was killed after it had stopped would train on: that it stopped is not in the checkpoint.
+        trainer.should_stop = trainer.should_stop or self.wait_count >= self.patience
+
+
 class _EpochLines(Callback):
     """One line a validation, for logs, where a bar would fill pages."""
 
@@ -231,6 +256,7 @@ def _quiet() -> Iterator[None]:
         logger.setLevel(logging.WARNING)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        warnings.filterwarnings("ignore", message=r".*isinstance\(treespec, LeafSpec\).*")
         warnings.filterwarnings("ignore", message=".*checkpoint.*directory.*exists.*", category=UserWarning)
         try:
             yield

@@ -83,7 +83,8 @@ def search(
     study.sampler = optuna.samplers.TPESampler(
         seed=settings.seed + len(study.trials), n_startup_trials=NUM_STARTUP_TRIALS
     )
-    if not study.trials:
+    # Also after a kill in the very first trial: what is compared with the defaults must have met them.
+    if not study.get_trials(deepcopy=False, states=(*FINISHED, TrialState.WAITING)):
         study.enqueue_trial({key: dimension.default for key, dimension in space.items() if key not in fixed})
     finished = len(study.get_trials(deepcopy=False, states=FINISHED))
 

@@ -8,7 +8,7 @@ import torch
 
 from tests.tiny_model import HYPER, SETTINGS, outspoken, tiny_transformer, write_tokens
 from textmill import assets
-from textmill.artifacts import MissingArtifact, size_mb
+from textmill.artifacts import size_mb
 from textmill.compression.export import export_onnx
 from textmill.compression.quantize import quantize
 from textmill.compression.recipes import Step, run_recipe
@@ -111,7 +111,10 @@ def test_methods_chain_and_each_bundle_is_smaller(recipe):
     assert not (both / "torch").exists()
 
 
-def test_training_after_quantization_is_told(recipe):
-    recipe("int8", "trained", ("quantize", {"per_channel": True}))
-    with pytest.raises(MissingArtifact, match=r"int8 ends with a method on ONNX.*prune"):
-        recipe("pruned", "int8", ("prune", {}))
+def test_a_method_may_come_twice(recipe, tmp_path):
+    """Each trains on its own: the second would not load the first one's checkpoint."""
+    cut = {"heads": 0.5, "feed_forward": 0.5, "epochs": 1, "learning_rate": 1e-3}
+    twice = recipe("twice", "trained", ("prune", cut), ("prune", cut))
+    shapes = load_model(twice / "torch")[0].architecture()["layers"]
+    assert sum(shape["feed_forward"] for shape in shapes) == 2 * 64 // 4
+    assert len(list((tmp_path / "checkpoints").glob("*/prune/last.ckpt"))) == 2

@@ -2,9 +2,12 @@
 
 # ruff: noqa: RUF001 - texts in other scripts are the point
 
+import codecs
+
 import pytest
 
 from textmill.data.sources import open_source
+from textmill.data.sources.errors import UnreadableSource
 
 
 def read(path):
@@ -35,3 +38,20 @@ def test_a_foreign_line_leaves_the_utf8_lines_alone(tmp_path):
     table, record = read(path)
     assert list(table["text"]) == ["Größe 日本", "it costs £5 at the café"]
     assert record["re_encoded"] == [{"file": "s.csv", "encoding": "cp1252"}]
+
+
+def test_a_foreign_byte_after_the_mark_of_utf8(tmp_path):
+    path = tmp_path / "s.csv"
+    content = codecs.BOM_UTF8 + b"text,label\nit costs \xa35 at the caf\xe9,1\n" + "Größe 日本,0\n".encode()
+    path.write_bytes(content)
+    table, record = read(path)
+    assert list(table["text"]) == ["it costs £5 at the café", "Größe 日本"]
+    assert record["columns"] == ["text", "label"]
+    assert record["re_encoded"] == [{"file": "s.csv", "encoding": "cp1252"}]
+
+
+def test_utf16_that_was_cut_off_is_told(tmp_path):
+    path = tmp_path / "s.csv"
+    path.write_bytes("text,label\na,1\n".encode("utf-16")[:-1])
+    with pytest.raises(UnreadableSource, match=r"s\.csv begins with the mark of utf-16.*cut off"):
+        read(path)

@@ -1,5 +1,6 @@
 """Duplicates, conflicts and the counts that add up."""
 
+import time
 from collections import Counter
 
 import numpy as np
@@ -64,6 +65,7 @@ def judge(rows, batch_size=3):
         {
             "id": [f"{i:016x}" for i in range(1, len(rows) + 1)],
             "label": pd.Series([None if r == "missing_label" else f"label {y}" for _, y, r in rows], dtype=object),
+            "found": [f"label {y}" for _, y, _ in rows],
             "cluster": [f"{c:016x}" for c, _, _ in rows],
             "reason": pd.Series([r for _, _, r in rows], dtype=object),
         }
@@ -115,6 +117,23 @@ def test_single_class_is_told():
 
 
 def test_nothing_left_is_told():
-    verdicts, _ = judge([(1, 0, "unknown_label"), (2, 0, "unknown_label")])
-    with pytest.raises(NothingToLearn, match=r"all 2 rows .*2 unknown_label.*clean\.labels"):
+    verdicts, _ = judge([(1, 0, "unknown_label"), (2, 1, "unknown_label"), (3, 0, "unknown_label")])
+    with pytest.raises(
+        NothingToLearn, match=r"all 3 rows .*3 unknown_label; .*: 'label 0', 'label 1'\).*clean\.labels"
+    ):
         verdicts.settle()
+
+
+def test_ten_unknown_labels_are_named_at_most():
+    verdicts, _ = judge([(i, i, "unknown_label") for i in range(1000)])
+    with pytest.raises(NothingToLearn, match=r"'label 8', 'label 9'\)"):
+        verdicts.settle()
+
+
+def test_many_labels_take_linear_time():
+    """A list that is searched for each new label takes a minute here."""
+    started = time.process_time()
+    verdicts, _ = judge([(i, i, None) for i in range(60_000)], batch_size=60_000)
+    verdicts.settle()
+    assert len(verdicts.count_labels()) == 60_000
+    assert time.process_time() - started < 10

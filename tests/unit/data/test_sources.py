@@ -1,6 +1,7 @@
 """Every layout gives the same table, and nothing vanishes."""
 
 import json
+import os
 
 import pandas as pd
 import pyarrow as pa
@@ -106,6 +107,13 @@ def test_where_picks_rows(tmp_path):
     assert list(table["label"]) == ["0"]
 
 
+def test_index_is_the_number_of_the_row(tmp_path):
+    for name in ("a.csv", "b.csv"):
+        write_delimited(tmp_path, name=name)
+    table, _ = read(tmp_path, where="index in (0, 3, 5)", batch_size=3)
+    assert list(table["origin"]) == ["a.csv:2", "a.csv:6", "b.csv:3"]
+
+
 @pytest.mark.parametrize("where", ["lable == '1'", "label ==", "text", "label + 1", "@pd", "stars > 3"])
 def test_bad_query_names_key_and_columns(where, tmp_path):
     with pytest.raises(UnusableQuery, match=r"data\.where .*columns text, label") as caught:
@@ -144,16 +152,24 @@ def test_empty_sources(tmp_path):
         ('text,label\n"a" b,0\n', "line 2, is broken"),
         ("text,text\na,b\n", "line 1, names a column twice: text"),
         ("\ntext,label\na,0\n", "line 1, is empty"),
+        ("text,label\ra,0\r", r"line 1, is broken: .*rows end in a line feed"),
     ],
 )
 def test_broken_rows_are_told_by_line(content, said, tmp_path):
-    (tmp_path / "s.csv").write_text(content)
+    (tmp_path / "s.csv").write_bytes(content.encode())
     with pytest.raises(UnreadableSource, match=said):
         read(tmp_path / "s.csv")
 
 
 @pytest.mark.parametrize(
-    ("line", "said"), [("{broken", "line 2, is not JSON"), ("[1]", "line 2, is a JSON list"), ("null", "JSON NoneType")]
+    ("line", "said"),
+    [
+        ("9" * 5000, "line 2, cannot be read as JSON: .*4300 digits"),
+        ("[" * 100_000, "line 2, cannot be read as JSON: .*recursion"),
+        ("{broken", "line 2, cannot be read as JSON"),
+        ("[1]", "line 2, is a JSON list"),
+        ("null", "JSON NoneType"),
+    ],
 )
 def test_broken_json_lines_are_told(line, said, tmp_path):
     (tmp_path / "s.jsonl").write_text('{"text": "a", "label": 1}\n' + line + "\n")
@@ -206,6 +222,41 @@ def test_folder_of_files_is_one_source(tmp_path):
         UnreadableSource, match=r"c\.csv has the columns text, stars, but a\.csv beside it has text, label"
     ):
         read(tmp_path)
+
+
+@pytest.mark.parametrize("beside", ["folder_per_class", "jsonl", "parquet"])
+def test_two_layouts_in_one_folder_are_told(beside, tmp_path):
+    write_delimited(tmp_path)
+    WRITERS[beside](tmp_path)
+    with pytest.raises(UnknownLayout, match=r"several layouts at once: .*delimited") as caught:
+        read(tmp_path)
+    assert beside in str(caught.value)
+
+
+@pytest.mark.parametrize("name", [b"caf\xe9/1.txt", b"sports/caf\xe9.txt"])
+def test_a_name_that_is_not_utf8_is_told(name, tmp_path):
+    write_folder(tmp_path)
+    file = tmp_path / "s" / os.fsdecode(name)
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("Text.")
+    with pytest.raises(UnreadableSource, match=r"caf\\udce9.*is not UTF-8.*Rename it") as caught:
+        read(tmp_path / "s")
+    assert str(caught.value).isascii()
+
+
+@pytest.mark.parametrize("name", ["s.tsv", "s.tab"])
+def test_the_ending_says_tab(name, tmp_path):
+    (tmp_path / name).write_text("text\tlabel,with,commas\na,b,c\t1\n")
+    table, record = read(tmp_path / name, label="label,with,commas")
+    assert list(table["text"]) == ["a,b,c"]
+    assert record["columns"] == ["text", "label,with,commas"]
+
+
+def test_a_blank_line_is_a_row_where_there_is_one_column(tmp_path):
+    (tmp_path / "s.csv").write_text("text\na\n\nb\n")
+    table, _ = read(tmp_path / "s.csv", label="text")
+    assert list(table["text"]) == ["a", "", "b"]
+    assert list(table["origin"]) == ["s.csv:2", "s.csv:3", "s.csv:4"]
 
 
 def test_own_column_called_origin_is_kept(tmp_path):

@@ -66,6 +66,13 @@ def test_the_seed_decides():
 
 def test_rare_class_is_told():
     with pytest.raises(
-        ClassTooSmall, match=r"'b' has 1 document\(s\).*\(too small as well: c\).*at least 3.*clean\.labels"
+        ClassTooSmall, match=r"'b' has 1 document\(s\).*\(too small as well: 'c'\).*at least 3.*clean\.labels"
     ):
         assign_splits(documents({"a": 10, "b": 1, "c": 2}), SHARES, 1)
+
+
+def test_a_wrong_label_column_is_told_in_short():
+    counts = {f"{'a text that someone took for a label ' * 5}{number}": 1 for number in range(1000)}
+    with pytest.raises(ClassTooSmall, match=r"and 994 more.*Is data\.label the right column\?") as caught:
+        assign_splits(documents(counts), SHARES, 1)
+    assert len(str(caught.value)) < 700

@@ -39,13 +39,25 @@ def test_it_is_the_minimum_of_the_log_loss():
     logits_NC += np.eye(4)[labels_N]
 
     def loss(temperature: float) -> float:
-        return float(-log_softmax(logits_NC / temperature, axis=1)[np.arange(200), labels_N].mean())
+        log_probabilities_NC = log_softmax(logits_NC / temperature, axis=1)
+        smoothing = 1 / (200 + 4)
+        target_N = (1 - smoothing) * log_probabilities_NC[np.arange(200), labels_N]
+        return float(-(target_N + smoothing * log_probabilities_NC.mean(axis=1)).mean())
 
     found = loss(fit_temperature(logits_NC, labels_N))
     assert found <= min(loss(t) for t in np.geomspace(LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE, 500)) + 1e-9
 
 
 def test_it_stays_within_bounds():
-    separated_NC = np.array([[0.5, -0.5], [-0.5, 0.5]])
-    assert fit_temperature(separated_NC, np.array([0, 1])) == pytest.approx(LOWEST_TEMPERATURE, rel=0.01)
-    assert fit_temperature(separated_NC, np.array([1, 0])) == pytest.approx(HIGHEST_TEMPERATURE, rel=0.01)
+    faint_NC = np.array([[0.005, -0.005], [-0.005, 0.005]])
+    assert fit_temperature(faint_NC, np.array([0, 1])) == pytest.approx(LOWEST_TEMPERATURE, rel=0.01)
+    assert fit_temperature(faint_NC, np.array([1, 0])) == pytest.approx(HIGHEST_TEMPERATURE, rel=0.01)
+
+
+@pytest.mark.parametrize("num_documents", [15, 30, 300])
+def test_documents_that_are_all_right_make_nobody_certain(num_documents):
+    """With all right, softmax gives the smoothed target: (N + 1.5) / (N + 2) for two classes."""
+    labels_N = np.arange(num_documents) % 2
+    separated_NC = np.where(labels_N[:, None] == [0, 1], 1.0, -1.0)
+    confidence = 1 / (1 + np.exp(-2 / fit_temperature(separated_NC, labels_N)))
+    assert confidence == pytest.approx((num_documents + 1.5) / (num_documents + 2), abs=1e-4)

@@ -109,6 +109,26 @@ def test_a_folder_without_weights_is_told(tmp_path, content):
         Transformer.from_weights(tmp_path, 2, "mean")
 
 
+SMALL = {"vocab_size": VOCABULARY, "hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+OTHERS = [
+    {"model_type": "roberta", **SMALL, "intermediate_size": 64, "max_position_embeddings": 40, "pad_token_id": 1},
+    {"model_type": "mpnet", **SMALL, "intermediate_size": 64, "max_position_embeddings": 40},
+    {"model_type": "deberta-v2", **SMALL, "intermediate_size": 64, "relative_attention": True},
+    {"model_type": "modernbert", **SMALL, "intermediate_size": 64, "pad_token_id": 0},
+    {"model_type": "distilbert", "vocab_size": VOCABULARY, "dim": 32, "hidden_dim": 64, "n_layers": 1, "n_heads": 2},
+]
+
+
+@pytest.mark.parametrize("config", OTHERS, ids=lambda config: config["model_type"])
+def test_other_encoders_are_saved_and_loaded_too(tmp_path, batch, config):
+    torch.manual_seed(0)
+    model = Transformer.from_architecture({"config": config, "num_labels": 3, "pooling": "mean"}).eval()
+    model.set_dropout(0.2)
+    save_model(tmp_path / "torch", model, {})
+    loaded, _ = load_model(tmp_path / "torch")
+    torch.testing.assert_close(loaded(*batch), model(*batch))
+
+
 def test_other_architectures_say_what_they_lack():
     values = {"model_type": "distilbert", "vocab_size": 20, "dim": 16, "hidden_dim": 32, "n_layers": 1, "n_heads": 2}
     model = Transformer.from_architecture({"config": values, "num_labels": 2, "pooling": "cls"})

@@ -195,3 +195,26 @@ def test_the_tables_of_the_card_are_whole(run: Paths) -> None:
     widths = np.array([len(row) for row in rows])
     assert set(widths) == {4, 7}
     assert "| a\\|b | 1 |" in lines
+
+
+def test_nothing_in_the_card_is_html_or_breaks_a_line(run: Paths) -> None:
+    summary, source, tokens = (read_json(file) for file in (run.clean_summary, run.source, run.tokens / "tokens.json"))
+    report_file = run.evaluation("test", "int8") / "report.json"
+    report = read_json(report_file)
+    row = report["per_class"]["positive"]
+    hostile = f"`a`\n# b | {EVIL}"
+    labels = {"labels": [hostile, "positive"], "per_class": dict.fromkeys([hostile, "p"], row)}
+    try:
+        write_json(run.clean_summary, {**summary, "labels": {hostile: 1}})
+        write_json(run.source, {**source, "uri": hostile, "where": hostile})
+        write_json(run.tokens / "tokens.json", {**tokens, "weights": {"uri": hostile}})
+        write_json(report_file, {**report, **labels})
+        _, _, body = render_card(facts_of(run), run).split("---\n", 2)
+    finally:
+        write_json(run.clean_summary, summary)
+        write_json(run.source, source)
+        write_json(run.tokens / "tokens.json", tokens)
+        write_json(report_file, report)
+    assert "<script" not in body
+    assert "\n# b" not in body
+    assert body.count("\\`a\\` # b \\| &lt;script&gt;alert('x')&lt;/script&gt; &amp;") == 6

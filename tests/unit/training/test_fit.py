@@ -54,6 +54,37 @@ def test_it_stops_early(data):
     assert len(fitted.curves) == 3
 
 
+def test_patience_counts_epochs_however_often_they_are_validated(data):
+    flat = replace(HYPER, learning_rate=1e-12)
+    settings = replace(SETTINGS, epochs=4, patience=4)
+    seen = []
+
+    class Steps(pl.Callback):
+        def on_train_end(self, trainer, *_):
+            seen.append(trainer.global_step)
+
+    for validations in (1, 5):
+        fit(tiny_transformer(), data, settings, flat, validations_per_epoch=validations, callbacks=[Steps()])
+    assert seen == [40, 40]
+
+
+def test_a_run_that_had_stopped_early_does_not_go_on(data, tmp_path):
+    settings, flat = replace(SETTINGS, epochs=9, patience=1), replace(HYPER, learning_rate=1e-12)
+    first, again = (fit(tiny_transformer(), data, settings, flat, checkpoints=tmp_path) for _ in range(2))
+    assert len(first.curves) == len(again.curves) == 2
+
+
+def test_weights_that_end_as_nan_are_told(data):
+    class Spoil(pl.Callback):
+        def on_train_batch_end(self, trainer, module, *_):
+            if trainer.global_step == 10:  # after the epoch's last loss
+                with torch.no_grad():
+                    module.model.head.weight.fill_(float("nan"))
+
+    with pytest.raises(DivergedTraining, match="validation loss is nan after epoch 1"):
+        fit(tiny_transformer(), data, replace(SETTINGS, epochs=1), HYPER, callbacks=[Spoil()])
+
+
 def test_a_loss_that_is_not_a_number_stops_with_the_learning_rate(data):
     model = tiny_transformer()
     with torch.no_grad():

@@ -59,6 +59,19 @@ def test_a_killed_search_finishes_exactly_what_is_missing(data, tmp_path):
     assert len(run(data, tmp_path, 7).trials) == len(study.trials), "nothing is left to do"
 
 
+def test_a_kill_in_the_first_trial_does_not_lose_the_defaults(data, tmp_path, monkeypatch):
+    def killed(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(search, "fit", killed)
+        run(data, tmp_path, 2)
+    study = run(data, tmp_path, 2)
+    default = {key: dimension.default for key, dimension in SPACE.items()}
+    assert [trial.state for trial in study.trials] == [TrialState.FAIL, TrialState.COMPLETE, TrialState.COMPLETE]
+    assert study.trials[1].params == default
+
+
 def test_defaults_come_first_and_fixed_keys_stay(data, tmp_path):
     study = run(data, tmp_path, 3, fixed={"dropout": 0.25})
     assert study.trials[0].params == {"learning_rate": 1e-3, "weight_decay": 0.01, "warmup_fraction": 0.1}

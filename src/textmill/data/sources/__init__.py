@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import pandas as pd
 
 from textmill.data.sources.errors import EmptySource, MissingColumn, UnknownLayout, UnreadableSource, UnusableQuery
-from textmill.data.sources.files import ORIGIN
+from textmill.data.sources.files import ORIGIN, check_names
 from textmill.data.sources.values import as_text
 
 SOURCES = {
@@ -74,6 +74,7 @@ class Reading:
         """
         for batch in self.source.batches(batch_size):
             self._check_columns()
+            batch.index = pd.RangeIndex(self.num_rows, self.num_rows + len(batch))
             self.num_rows += len(batch)
             if self.where is not None:
                 batch = batch[_matches(batch, self.where, self.source.columns)]
@@ -135,19 +136,38 @@ class Reading:
 def open_source(path: Path, text: str, label: str, where: str | None) -> Reading:
     """Recognise the layout of `path` and get ready to read it.
 
-    Raises: UnknownLayout.
+    Raises: UnknownLayout, EmptySource, UnreadableSource.
     """
-    for layout, import_string in SOURCES.items():
-        module, name = import_string.split(":")
-        source: type[Source] = getattr(import_module(module), name)
-        if source.fits(path):
-            return Reading(layout, source(path), text, label, where)
+    found = find_layouts(path)
+    if len(found) == 1:
+        ((layout, source),) = found.items()
+        return Reading(layout, source(path), text, label, where)
     if path.is_dir() and not any(path.iterdir()):
         raise EmptySource(f"data.source ({path}) is an empty folder. Put the documents there, or correct data.source.")
+    if found:
+        raise UnknownLayout(
+            f"data.source ({path}) has several layouts at once: {', '.join(found)}. Only one would be read: name a "
+            "file or folder in it as data.source, or move the others out."
+        )
     raise UnknownLayout(
         f"data.source ({path}) has no layout that is known here. Allowed: a folder with a folder of text files "
         "per class, or a file (or a folder of files) ending in .csv, .tsv, .jsonl, .ndjson or .parquet."
     )
+
+
+def find_layouts(path: Path) -> dict[str, type[Source]]:
+    """The layouts that `path` has, by name: one, if it is a proper source.
+
+    Raises: UnreadableSource: a name is not UTF-8.
+    """
+    check_names(path)
+    found = {}
+    for layout, import_string in SOURCES.items():
+        module, name = import_string.split(":")
+        source: type[Source] = getattr(import_module(module), name)
+        if source.fits(path):
+            found[layout] = source
+    return found
 
 
 def _as_texts(batch: pd.DataFrame, column: str) -> "pd.Series[Any]":

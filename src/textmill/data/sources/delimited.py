@@ -15,7 +15,8 @@ from textmill.data.sources.encodings import UTF8, decode_lines, detect_encoding
 from textmill.data.sources.errors import UnreadableSource
 from textmill.data.sources.files import ORIGIN, check_same_columns, find_files, find_others
 
-SUFFIXES = (".csv", ".tsv", ".tab")
+TABBED = (".tsv", ".tab")
+SUFFIXES = (".csv", *TABBED)
 DELIMITERS = (",", ";", "\t", "|")
 MAX_FIELD = 2**31 - 1  # the csv module's own limit of 131,072 characters is less than a long document
 
@@ -43,7 +44,7 @@ class Delimited:
 
     def _rows(self, file: Path) -> Iterator[list[str]]:
         encoding = detect_encoding(file)
-        if encoding not in UTF8:
+        if encoding != UTF8:
             self.re_encoded.append({"file": file.name, "encoding": encoding})
         header = next(decode_lines(file, encoding), "")
         if not header.strip():
@@ -51,12 +52,15 @@ class Delimited:
                 return  # an empty file has no rows; Reading says so if there is nothing else
             raise UnreadableSource(f"{file}, line 1, is empty. The first line must name the columns.")
         csv.field_size_limit(MAX_FIELD)
-        reader = csv.reader(decode_lines(file, encoding), delimiter=_find_delimiter(header), strict=True)
         start = 1
         try:
+            delimiter = "\t" if file.suffix.lower() in TABBED else _find_delimiter(header)
+            reader = csv.reader(decode_lines(file, encoding), delimiter=delimiter, strict=True)
             self._read_header(file, next(reader))
             start = reader.line_num + 1
             for row in reader:
+                if not row and len(self.columns) == 1:
+                    row = [""]  # how one empty field is written
                 if row:
                     _check_width(file, start, row, self.columns)
                     yield [*row, f"{file.name}:{start}"]
@@ -64,7 +68,7 @@ class Delimited:
         except csv.Error as error:
             raise UnreadableSource(
                 f"{file}, the row that begins at line {start}, is broken: {error}. A field with quotes, delimiters "
-                "or line breaks must stand in double quotes, with each quote inside it doubled."
+                "or line breaks must stand in double quotes, each quote inside it doubled; rows end in a line feed."
             ) from None
 
     def _read_header(self, file: Path, names: list[str]) -> None:

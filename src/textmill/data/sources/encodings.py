@@ -1,4 +1,4 @@
-"""Text files in whatever encoding they are: UTF-8 first, else a byte order mark, else detection.
+"""Text files in whatever encoding they are: a byte order mark first, else UTF-8, else detection.
 
 Detection asks charset-normalizer about the lines that are not UTF-8 alone: in a long text with one
 foreign byte the rest says nothing. A file may mix UTF-8 lines with others; none loses a character.
@@ -8,16 +8,16 @@ import codecs
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from textmill.data.sources.errors import UnreadableSource
 
-UTF8 = ("utf-8", "utf-8-sig")
+UTF8 = "utf-8"
 MARKS = {  # the longer marks first: UTF-32's begins with UTF-16's
     codecs.BOM_UTF32_LE: "utf-32",
     codecs.BOM_UTF32_BE: "utf-32",
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
-    codecs.BOM_UTF8: "utf-8-sig",
 }
 # Those that the web's encoding standard knows; the rest only make short samples ambiguous.
 ONE_BYTE = [f"cp125{digit}" for digit in range(9)] + [
@@ -51,9 +51,9 @@ def detect_encoding(path: Path) -> str:
                 f"{path} is not a text file: it holds NUL bytes. If it is UTF-16, save it as UTF-8; if it is no "
                 "document, move it out of the source."
             )
-        file.seek(0)
+        _skip_utf8_mark(file)
         sample = _foreign_sample(file)
-    return _guess(sample, path) if sample else "utf-8"
+    return _guess(sample, path) if sample else UTF8
 
 
 def decode_lines(path: Path, encoding: str) -> Iterator[str]:
@@ -62,10 +62,17 @@ def decode_lines(path: Path, encoding: str) -> Iterator[str]:
     Raises: UnreadableSource: a line fits neither UTF-8 nor the encoding.
     """
     if encoding in MARKS.values():
-        with path.open(encoding=encoding, newline="") as text:
-            yield from text
+        try:
+            with path.open(encoding=encoding, newline="") as text:
+                yield from text
+        except UnicodeError as error:
+            raise UnreadableSource(
+                f"{path} begins with the mark of {encoding}, but is not all in it, or was cut off: {error}. "
+                "Save the file as UTF-8."
+            ) from None
         return
     with path.open("rb") as file:
+        _skip_utf8_mark(file)
         for number, line in enumerate(file, 1):
             try:
                 yield line.decode()
@@ -77,6 +84,12 @@ def decode_lines(path: Path, encoding: str) -> Iterator[str]:
                         f"{path}, line {number}, is neither UTF-8 nor {encoding}, the encoding found for the rest. "
                         "Save the file as UTF-8."
                     ) from None
+
+
+def _skip_utf8_mark(file: BinaryIO) -> None:
+    file.seek(0)
+    if file.read(len(codecs.BOM_UTF8)) != codecs.BOM_UTF8:
+        file.seek(0)
 
 
 def _foreign_sample(lines: Iterable[bytes]) -> bytes:

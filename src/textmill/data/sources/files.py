@@ -8,6 +8,17 @@ from textmill.data.sources.errors import UnreadableSource
 ORIGIN = "(origin)"  # column that says file and row; in brackets, so that no source has it already
 
 
+def check_names(path: Path) -> None:
+    """Raises: UnreadableSource: the name of a file, or of anything in a folder, is not UTF-8."""
+    for file in (path, *path.rglob("*")):
+        try:
+            file.name.encode()
+        except UnicodeEncodeError:
+            raise UnreadableSource(
+                f"{str(file)!a}: this name is not UTF-8, and names go into the tables as labels and origins. Rename it."
+            ) from None
+
+
 def find_files(path: Path, suffixes: tuple[str, ...]) -> list[Path]:
     """The file itself, or a folder's files with one of the suffixes, by name; hidden ones left out."""
     files = [path] if path.is_file() else sorted(path.iterdir()) if path.is_dir() else []

@@ -38,7 +38,7 @@ class FolderPerClass:
 
     def _read(self, file: Path) -> str:
         encoding = detect_encoding(file)
-        if encoding not in UTF8:
+        if encoding != UTF8:
             self.re_encoded.append({"file": file.relative_to(self.path).as_posix(), "encoding": encoding})
         return "".join(decode_lines(file, encoding))
 

@@ -22,11 +22,10 @@ class JsonLines:
         self.path = path
         self.files = find_files(path, SUFFIXES)
         self.num_files = len(self.files)
-        self.re_encoded: list[dict[str, str]] = []
         self.ignored = find_others(path, self.files)
         self.encodings = {file: detect_encoding(file) for file in self.files}
-        self.re_encoded = [
-            {"file": file.name, "encoding": name} for file, name in self.encodings.items() if name not in UTF8
+        self.re_encoded: list[dict[str, str]] = [
+            {"file": file.name, "encoding": name} for file, name in self.encodings.items() if name != UTF8
         ]
         # A pass of its own, so that a query can name a column that the first batch happens to lack.
         keys: dict[str, None] = {}
@@ -55,8 +54,10 @@ class JsonLines:
 def _parse(file: Path, number: int, line: str) -> dict[str, Any]:
     try:
         row = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise UnreadableSource(f"{file}, line {number}, is not JSON: {error}. Each line must be one object.") from None
+    except (ValueError, RecursionError) as error:  # no JSON, a number of thousands of digits, or nested too deeply
+        raise UnreadableSource(
+            f"{file}, line {number}, cannot be read as JSON: {error}. Each line must be one object."
+        ) from None
     if not isinstance(row, dict):
         raise UnreadableSource(
             f"{file}, line {number}, is a JSON {type(row).__name__}, not an object. Each line must be one object."

@@ -1,7 +1,6 @@
 """One training run: the loop that tune, train and the recipes share."""
 
 import logging
-import math
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -13,13 +12,13 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint, TQDMProgressBar
+from pytorch_lightning.callbacks import Callback, ModelCheckpoint
 from torch import nn
 
 from textmill.data.batches import ordered_batches, train_batches
 from textmill.data.tokens import TokenArrays, read_meta
+from textmill.training.callbacks import MONITOR, Curves, EpochLines, ProgressBar, Stopping
 from textmill.training.lit_module import (
-    DivergedTraining,
     Hyperparameters,
     LitClassifier,
     LogitsCollector,
@@ -27,8 +26,6 @@ from textmill.training.lit_module import (
     Schedule,
     cross_entropy,
 )
-
-MONITOR = "validation_f1_macro"
 
 
 @dataclass(frozen=True)
@@ -77,30 +74,6 @@ class Fitted:
     curves: list[dict[str, float]]  # one entry a validation: epoch, step, losses, macro-F1
 
 
-class Curves(Callback):
-    """Keeps what each validation saw; its state lies in the checkpoint, so that a resumed run keeps all of it."""
-
-    def __init__(self) -> None:
-        self.rows: list[dict[str, float]] = []
-
-    def on_train_epoch_end(self, trainer: pl.Trainer, _: pl.LightningModule) -> None:
-        figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        row = {"epoch": trainer.current_epoch + 1, "step": trainer.global_step}
-        if not math.isfinite(figures["validation_loss"]):
-            raise DivergedTraining(
-                f"The validation loss is {figures['validation_loss']} after epoch {row['epoch']}: the weights are "
-                "not finite. Try a lower learning rate, or training.precision: 32-true."
-            )
-        names = {"train_loss_epoch": "train_loss", "validation_loss": "validation_loss", MONITOR: MONITOR}
-        self.rows.append({**row, **{short: figures[name] for name, short in names.items()}})
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"rows": self.rows}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.rows = state_dict["rows"]
-
-
 def fit(
     model: nn.Module,
     data: TrainingData,
@@ -127,10 +100,10 @@ def fit(
     """
     torch.manual_seed(settings.seed)
     curves = Curves()
-    all_callbacks: list[Callback] = [curves, _Stopping(settings.patience), *callbacks]
+    all_callbacks: list[Callback] = [curves, Stopping(settings.patience), *callbacks]
     show_bar = progress is not None and sys.stdout.isatty()
     if progress:
-        all_callbacks.append(_ProgressBar(progress) if show_bar else _EpochLines(progress))
+        all_callbacks.append(ProgressBar(progress) if show_bar else EpochLines(progress))
     if checkpoints:
         keep: dict[str, Any] = {"dirpath": checkpoints, "enable_version_counter": False}
         all_callbacks += [
@@ -194,48 +167,6 @@ def load_best(model: nn.Module, checkpoints: Path) -> None:
     prefix = "model."
     model.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
     model.to("cpu").eval()
-
-
-class _Stopping(EarlyStopping):
-    """Stops after `patience` epochs without a better score, however often an epoch is validated."""
-
-    def __init__(self, patience: int):
-        super().__init__(MONITOR, mode="max", patience=patience, check_on_train_epoch_end=True)
-
-    def on_train_start(self, trainer: pl.Trainer, _: pl.LightningModule) -> None:
-        # A run that was killed after it had stopped would train on: that it stopped is not in the checkpoint.
-        trainer.should_stop = trainer.should_stop or self.wait_count >= self.patience
-
-
-class _EpochLines(Callback):
-    """One line a validation, for logs, where a bar would fill pages."""
-
-    def __init__(self, name: str):
-        self.name = name
-
-    def on_validation_end(self, trainer: pl.Trainer, _: pl.LightningModule) -> None:
-        figures = trainer.callback_metrics
-        print(
-            f"{self.name}: epoch {trainer.current_epoch + 1}/{trainer.max_epochs}, step {trainer.global_step}, "
-            f"validation loss {figures['validation_loss']:.4f}, macro-F1 {figures[MONITOR]:.4f}",
-            flush=True,
-        )
-
-
-class _ProgressBar(TQDMProgressBar):
-    """Lightning's bar, named after the work and without the columns that mean nothing here."""
-
-    def __init__(self, name: str):
-        super().__init__(refresh_rate=10)
-        self.name = name
-
-    def on_train_epoch_start(self, trainer: pl.Trainer, *_: Any) -> None:
-        super().on_train_epoch_start(trainer)
-        self.train_progress_bar.set_description(f"{self.name}, epoch {trainer.current_epoch + 1}/{trainer.max_epochs}")
-
-    def get_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, Any]:
-        hidden = {"v_num", "train_loss_epoch"}
-        return {k: v for k, v in super().get_metrics(trainer, pl_module).items() if k not in hidden}
 
 
 def _precision(wanted: str) -> Any:

@@ -11,7 +11,8 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from torch import nn
 
 from textmill.errors import UserError
-from textmill.training.fit import MONITOR, Settings, TrainingData, fit
+from textmill.training.callbacks import MONITOR
+from textmill.training.fit import Settings, TrainingData, fit
 from textmill.training.lit_module import DivergedTraining, Hyperparameters
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)

@@ -15,6 +15,7 @@ import pytest
 
 from tests.checkout import Checkout
 from tests.corpora import movie_reviews
+from textmill.runtime import Classifier
 
 DATA_STAGES = ["ingest", "clean", "split", "validate", "tokenize", "baseline", "audit"]
 ALL_VARIANTS = ["full", "int8", "pruned-int8", "distilled-int8"]
@@ -129,6 +130,14 @@ def test_the_command_line_predicts_like_the_evaluation(checkout, first_run):
     np.testing.assert_array_equal(answers[["probability_negative", "probability_positive"]], alone)
     one = checkout.run("textmill", "predict", test["text"].iloc[0]).stdout
     assert answers["predicted"].iloc[0] in one
+
+
+@pytest.mark.parametrize(("name", "tolerance"), [("full", 1e-4), ("int8", 0.2), ("pruned-int8", 0.2)])
+def test_company_in_a_batch_moves_probabilities_within_the_stated_tolerance(checkout, first_run, name, tolerance):
+    classifier = Classifier.load(checkout.folder / f"models/{name}/bundle")
+    texts = pd.read_parquet(checkout.folder / "data/splits/test.parquet")["text"].tolist()
+    alone, together = classifier.predict_proba(texts, 1), classifier.predict_proba(texts, 32)
+    assert np.abs(alone - together).max() <= tolerance
 
 
 def test_dvc_shows_metrics_plots_and_params(checkout, first_run):

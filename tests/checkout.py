@@ -82,15 +82,11 @@ class Checkout:
         yield document
         yaml.dump(document, self.folder / "params.yaml")
 
-    def stages_run(self, output: str) -> list[str]:
-        """The stages that a `dvc repro` ran or restored, in order."""
-        starts = ("Running stage '", "Stage '")
-        names = []
-        for line in output.splitlines():
-            for start in starts:
-                if line.startswith(start) and "skipping" not in line and "didn't change" not in line:
-                    names.append(line.removeprefix(start).split("'")[0])
-        return names
+    @staticmethod
+    def stages_run(output: str) -> list[str]:
+        """The stages that a `dvc repro` ran, in order; restored and unchanged ones are not among them."""
+        start = "Running stage '"
+        return [line.removeprefix(start).split("'")[0] for line in output.splitlines() if line.startswith(start)]
 
     @staticmethod
     def _output(command: list[str], cwd: Path) -> str:

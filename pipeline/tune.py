@@ -25,7 +25,7 @@ def run(params: Params, paths: Paths) -> None:
 
     tune = params.tune
     data = TrainingData.open(paths.tokens).sample(tune.train_fraction, params.seed)
-    model = build_model(params, data.num_labels)
+    model = build_model(params, data.num_labels, paths.tokens)
     space, fixed = dimensions(tune.space), {str(key): value for key, value in tune.fixed.items()}
     # The number of trials is left out of the key: a study can be continued to more.
     declared = {

@@ -1,40 +1,53 @@
 """The data contract: Great Expectations suites over raw, clean and splits; a breach stops the pipeline.
 
-Reads: data/raw/documents.parquet, data/clean/documents.parquet and quarantine.parquet, data/splits/*.parquet.
-Writes: data/validation/report.json, data/validation/data_docs (pages of Great Expectations).
-Params: clean, contract.
+Reads: data/raw/documents.parquet, data/raw/source.json, data/clean/documents.parquet and quarantine.parquet,
+    data/splits/train.parquet, validation.parquet, test.parquet, contract.lock.yaml (the frozen reference).
+Writes: data/validation/report.json, data/validation/profile.json, data/validation/contract.html (one page, offline),
+    data/validation/data_docs (pages of Great Expectations).
+Params: project, clean, contract, report.
 """
 
-import pandas as pd
-
 from pipeline import Params, Paths, main
-from textmill.artifacts import atomic, iter_table, read_table, write_json
-from textmill.data.contract import build_suites, build_tables, check, validate
-from textmill.data.splitting import SPLITS
+from textmill.artifacts import atomic, read_json, write_json
+from textmill.data.contract.examination import examine
+from textmill.data.contract.reference import read_reference
+from textmill.data.contract.tables import SPLITS
+from textmill.data.contract.validation import check_report, list_warnings, validate
 
 
 def run(params: Params, paths: Paths) -> None:
-    tables = build_tables(
-        raw_ids=read_table(paths.raw_documents, ["id"])["id"],
-        quarantined_ids=read_table(paths.quarantine, ["id"])["id"],
-        clean=pd.concat(
-            batch[["id", "label"]].assign(num_characters=batch["text"].str.len())
-            for batch in iter_table(paths.clean_documents)
-        ),
-        splits={name: read_table(paths.split(name), ["id", "label", "cluster"]) for name in SPLITS},
-    )
-    suites = build_suites(
-        labels=sorted(set(params.clean.labels.values())) if params.clean.labels else None,
+    from textmill.reporting.contract_page import render_contract_page
+
+    source = read_json(paths.source)
+    reference = read_reference(paths.contract_lock, params.project)
+    files = {"raw": paths.raw_documents, "quarantine": paths.quarantine, "clean": paths.clean_documents}
+    examination = examine(
+        files | {name: paths.split(name) for name in SPLITS},
+        contract=params.contract.model_dump(),
         min_characters=params.clean.min_characters,
         max_characters=params.clean.max_characters,
-        **params.contract.model_dump(),
+        project=params.project,
+        source={key: source[key] for key in ("uri", "sha256")},
+        reference=reference.labels if reference else None,
+        include_texts=params.report.include_texts,
     )
     with atomic(paths.data_docs) as folder:
         folder.mkdir()
-        report = validate(tables, suites, folder)
+        report = validate(examination.tables, examination.checks, folder, params.project)
+    frozen = reference.model_dump() if reference else None
     write_json(paths.validation_report, report)
-    check(report)
-    print(f"validate: {report['num_expectations']} expectations met by {len(tables.clean)} documents")
+    with atomic(paths.contract_page) as page:
+        page.write_text(render_contract_page(params.project, report, examination.profile, frozen), encoding="utf-8")
+    paths.profile.unlink(missing_ok=True)
+    if examination.profile is not None:
+        write_json(paths.profile, examination.profile)
+    for line in list_warnings(report):
+        print(f"validate: warning: {line}")
+    if reference is None and params.contract.reference_drift.max is not None:
+        print("validate: nothing to compare with: no reference is frozen yet (`textmill contract freeze`)")
+    check_report(report)
+    num_met = report["num_expectations"] - report["num_warnings"]
+    print(f"validate: {num_met} of {report['num_expectations']} expectations met, {report['num_warnings']} only warn")
 
 
 if __name__ == "__main__":

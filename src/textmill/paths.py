@@ -30,6 +30,11 @@ class Paths:
     def presets(self) -> Path:
         return self.root / "presets"
 
+    @property
+    def contract_lock(self) -> Path:
+        """The frozen reference of the data contract, which is committed."""
+        return self.root / "contract.lock.yaml"
+
     # Data
     @property
     def raw_documents(self) -> Path:
@@ -38,6 +43,11 @@ class Paths:
     @property
     def source(self) -> Path:
         return self.root / "data/raw/source.json"
+
+    @property
+    def corrections(self) -> Path:
+        """The labels that data.label_corrections replaces."""
+        return self.root / "data/raw/corrections.parquet"
 
     @property
     def clean_documents(self) -> Path:
@@ -54,6 +64,20 @@ class Paths:
     def split(self, name: str) -> Path:
         """The documents of `train`, `validation` or `test`."""
         return self.root / f"data/splits/{name}.parquet"
+
+    @property
+    def folds(self) -> Path:
+        """The fold of each document of the train split."""
+        return self.root / "data/splits/folds.parquet"
+
+    @property
+    def profile(self) -> Path:
+        """What the contract saw: what `textmill contract freeze` makes the reference."""
+        return self.root / "data/validation/profile.json"
+
+    @property
+    def contract_page(self) -> Path:
+        return self.root / "data/validation/contract.html"
 
     @property
     def validation_report(self) -> Path:

@@ -13,9 +13,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from textmill.artifacts import atomic
-from textmill.data.sources import Source, find_layouts
+from textmill.data.sources import Options, Place, Source, open_layout
+from textmill.data.sources.encodings import TextFile
 from textmill.data.sources.errors import MissingColumn, UnreadableSource
-from textmill.data.sources.files import ORIGIN
+from textmill.data.sources.files import ORIGIN, SPLIT, in_batches, plain_suffix
 from textmill.data.sources.values import as_text
 from textmill.errors import UserError
 from textmill.runtime import Classifier
@@ -31,19 +32,15 @@ class UnusableFile(UserError):
 
 
 class TextLines:
-    """A text a line, in UTF-8; an empty line is a row too."""
+    """A text a line, in UTF-8 or another encoding that is detected; an empty line is a row too."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.columns = ["text"]
 
     def batches(self, batch_size: int) -> Iterator[pd.DataFrame]:
-        try:
-            with self.path.open(encoding="utf-8-sig") as lines:
-                while batch := [line.rstrip("\r\n") for _, line in zip(range(batch_size), lines, strict=False)]:
-                    yield pd.DataFrame({"text": batch}, dtype="str")
-        except UnicodeDecodeError as error:
-            raise UnreadableSource(f"{self.path} is not UTF-8 ({error}). Save it as UTF-8.") from None
+        for batch in in_batches(TextFile(self.path).lines(), batch_size, len):
+            yield pd.DataFrame({"text": [line.rstrip("\r\n") for line in batch]}, dtype="str")
 
 
 def predict_file(
@@ -80,7 +77,7 @@ def predict_file(
         for batch in no_rows or opened.batches(_BATCH):
             answers = [_answer(classifier, value) for value in batch[text_column]]
             num_errors += sum(answer["error"] is not None for answer in answers)
-            rows = batch.drop(columns=ORIGIN, errors="ignore").reset_index(drop=True)
+            rows = batch.drop(columns=[ORIGIN, SPLIT], errors="ignore").reset_index(drop=True)
             write(pd.concat([rows, _table(answers, classifier)], axis=1))
             done += len(batch)
             progress(len(batch), num_rows)
@@ -90,9 +87,12 @@ def predict_file(
 def _check_paths(source: Path, output: Path) -> None:
     if not source.is_file():
         raise UnusableFile(f"{source} does not exist. --input takes a file ending in {', '.join(INPUTS)}.")
-    for option, path, allowed in (("--input", source, INPUTS), ("--output", output, OUTPUTS)):
-        if path.suffix.lower() not in allowed:
-            raise UnusableFile(f"{option} {path}: the ending {path.suffix!r} is not one of {', '.join(allowed)}.")
+    if plain_suffix(source) not in INPUTS:
+        raise UnusableFile(
+            f"--input {source}: the ending {source.suffix!r} is not one of {', '.join(INPUTS)}, plain, .gz or .zst."
+        )
+    if output.suffix.lower() not in OUTPUTS:
+        raise UnusableFile(f"--output {output}: the ending {output.suffix!r} is not one of {', '.join(OUTPUTS)}.")
     if output.is_dir():
         raise UnusableFile(f"--output {output} is a folder. Name a file in it.")
     if output.resolve() == source.resolve():
@@ -100,10 +100,10 @@ def _check_paths(source: Path, output: Path) -> None:
 
 
 def _open(path: Path) -> Source | TextLines:
-    if path.suffix.lower() == ".txt":
+    if plain_suffix(path) == ".txt":
         return TextLines(path)
-    (source,) = find_layouts(path).values()
-    return source(path)
+    _, source = open_layout(Place.of(path), Options(), "--input")
+    return source
 
 
 def _survey(source: Source | TextLines) -> tuple[int, set[str]]:

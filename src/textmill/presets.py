@@ -10,7 +10,7 @@ from textmill.errors import UserError
 if TYPE_CHECKING:
     from ruamel.yaml import YAML
 
-_WHOLE = ("clean.labels",)  # never merged key by key: another dataset's labels must go
+_WHOLE = ("clean.labels", "data.source")  # never merged key by key: nothing of another dataset may stay
 
 
 class UnknownPreset(UserError):
@@ -41,6 +41,20 @@ def use(name: str, params: Path, folder: Path) -> list[str]:
         except InvalidParams as error:
             raise InvalidParams(str(error).replace(str(temporary), str(params))) from None
     return changed
+
+
+def drop_other_reference(project: str, contract_lock: Path) -> str | None:
+    """Reset contract.lock.yaml to `reference: null` if it is about another project; return that project.
+
+    Raises: InvalidReference: the file is malformed.
+    """
+    from textmill.data.contract.reference import read_reference, write_reference
+
+    reference = read_reference(contract_lock) if contract_lock.exists() else None
+    if reference is None or reference.project == project:
+        return None
+    write_reference(contract_lock, None)
+    return reference.project
 
 
 def _round_trip_yaml() -> "YAML":

@@ -51,7 +51,7 @@ def checkout(tmp_path_factory):
         data__where=None,
         clean__labels=None,
         tokenize__max_length=32,
-        baseline__num_folds=2,
+        split__num_folds=2,
         tune__num_trials=2,
         tune__train_fraction=0.5,
         train__epochs=1,

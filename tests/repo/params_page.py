@@ -10,7 +10,7 @@ from textmill.config import Params
 HEAD = """\
 # Every key of params.yaml
 
-Made by `make docs` from the schema in `src/textmill/config.py`; do not edit. The values are in `params.yaml` itself:
+Made by `make docs` from the schema in `src/textmill/config/`; do not edit. The values are in `params.yaml` itself:
 the code has no defaults, so every key must be there. `textmill check` validates the file, `dvc params diff` shows what
 changed since the last commit, and `dvc exp run -S KEY=VALUE` tries another value of any key.
 
@@ -49,9 +49,14 @@ def _leaves(prefix: str, node: dict[str, Any], schema: dict[str, Any]) -> Iterat
         if named:  # a mapping of recipes
             yield from _leaves(f"{path}.NAME", next(iter(named.values())), schema)
         elif "properties" in _resolve(child, schema):
-            yield from _leaves(path, child, schema)
+            about = child.get("description", "")  # of a group of keys, such as one expectation of the contract
+            for name, leaf in _leaves(path, child, schema):
+                yield name, {**leaf, "description": f"{about} {leaf['description']}".strip()} if about else leaf
         else:
             yield path, child
+            for option in child.get("oneOf", []):
+                if "$ref" in option:  # a mapping in place of one value
+                    yield from _leaves(path, option, schema)
             for step in child.get("items", {}).get("oneOf", []):
                 method = _resolve(step, schema)["properties"]["method"]["const"]
                 yield from ((k, v) for k, v in _leaves(f"{path} ({method})", step, schema) if "const" not in v)
@@ -68,20 +73,26 @@ def _table(rows: list[tuple[str, dict[str, Any]]]) -> str:
 
 
 def _allowed(node: dict[str, Any]) -> str:
-    if "anyOf" in node:
-        return " or ".join(_allowed(option) for option in node["anyOf"])
+    if "$ref" in node:
+        return "a mapping with the keys below"
+    if options := node.get("anyOf") or node.get("oneOf"):
+        return " or ".join(_allowed(option) for option in options)
     if values := node.get("enum") or ([node["const"]] if "const" in node else []):
         return ", ".join(f"`{value}`" for value in values)
     kind = node["type"]
     if kind == "null":
         return "`null`"
+    if kind == "array" and "anyOf" in node["items"]:
+        return "a list of columns"
+    if kind == "array" and node["items"].get("type") == "string":
+        return "a list of texts"
     if kind == "array":
         return "a list of steps, each with `method` and the keys below"
     if kind == "object":
         names = node.get("propertyNames", {}).get("enum")
         return f"a mapping{' with ' + ', '.join(f'`{name}`' for name in names) + ' as keys' if names else ''}"
     if "pattern" in node:
-        return f"lower-case letters, digits, `-` and `_`, at most {node['maxLength']}"
+        return f"text that matches `{node['pattern']}`"
     bounds = [
         words.format(f"{node[bound]:g}" if node[bound] < 1e6 else node[bound])
         for bound, words in _BOUNDS.items()

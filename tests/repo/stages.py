@@ -15,8 +15,11 @@ ROOT = Path(__file__).resolve().parents[2]
 LEFT_OUT = {
     "pipeline/__init__.py",
     "src/textmill/__init__.py",
-    "src/textmill/cli.py",
-    "src/textmill/config.py",
+    *(
+        f"src/textmill/{path.relative_to(ROOT / 'src/textmill')}"
+        for room in ("cli", "config")
+        for path in (ROOT / "src/textmill" / room).glob("*.py")
+    ),
     "src/textmill/errors.py",
     "src/textmill/paths.py",
     "src/textmill/presets.py",

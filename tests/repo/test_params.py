@@ -14,7 +14,7 @@ LEAVES = dict(leaves())
 @pytest.mark.parametrize("key", LEAVES)
 def test_every_key_is_described(key: str) -> None:
     description = LEAVES[key].get("description", "")
-    assert description.endswith("."), f"{key} needs a description, a full sentence, in config.py"
+    assert description.endswith("."), f"{key} needs a description, a full sentence, in config/"
 
 
 def test_the_page_is_up_to_date() -> None:

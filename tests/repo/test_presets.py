@@ -56,6 +56,6 @@ def test_there_and_back_again(params: Path) -> None:
 
 def leaf_keys(node: Any, prefix: str = "") -> set[str]:
     """Keys of mappings; labels of a dataset and lists are values."""
-    if not isinstance(node, dict) or prefix == "clean.labels":
+    if not isinstance(node, dict) or prefix in ("clean.labels", "data.source"):
         return {prefix}
     return {key for name, child in node.items() for key in leaf_keys(child, f"{prefix}.{name}".lstrip("."))}

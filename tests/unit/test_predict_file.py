@@ -5,11 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from tests.corpora import movie_reviews
 from tests.tiny_bundle import tiny_bundle
 from textmill import predict_file as module
+from textmill.data.sources import Options, Place
 from textmill.data.sources.delimited import Delimited
 from textmill.data.sources.errors import MissingColumn, UnreadableSource
 from textmill.predict_file import UnusableFile, predict_file
@@ -83,6 +85,25 @@ def test_a_row_without_a_text_keeps_its_place_with_the_reason(
     expected = [None, "no text", "no text", "empty text", "not a text but a list", None, "empty text"]
     assert [None if pd.isna(error) else error for error in errors] == expected
     assert read(output)["predicted"].isna().tolist() == [error is not None for error in expected]
+
+
+@pytest.mark.parametrize("ending", [".csv.gz", ".jsonl.zst", ".txt.gz"])
+def test_compressed_files_are_read(classifier: Classifier, tmp_path: Path, ending: str) -> None:
+    table = pd.DataFrame({"text": TEXTS[:2]})
+    plain = {
+        ".csv.gz": table.to_csv(index=False),
+        ".jsonl.zst": table.to_json(orient="records", lines=True),
+        ".txt.gz": "\n".join(TEXTS[:2]),
+    }[ending]
+    source, output = tmp_path / f"texts{ending}", tmp_path / "out.jsonl"
+    codec = "gzip" if ending.endswith("gz") else "zstd"
+    with pa.CompressedOutputStream(str(source), codec) as stream:
+        stream.write(plain.encode())
+    assert predict_file(classifier, source, output, "text", ignore) == (2, 0)
+    assert read(output)["text"].tolist() == TEXTS[:2]
+    source.write_bytes(source.read_bytes()[:20])
+    with pytest.raises(UnreadableSource, match="or was cut off"):
+        predict_file(classifier, source, output, "text", ignore)
 
 
 def test_columns_of_mixed_values_fit_into_parquet(
@@ -163,7 +184,7 @@ def test_a_lone_carriage_return_does_not_part_a_row_of_csv(classifier: Classifie
     source.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
     assert predict_file(classifier, source, output, "text", ignore) == (4, 0)
     assert read(output)["text"].tolist() == texts
-    (table,) = Delimited(output).batches(100)
+    (table,) = Delimited(Place.of(output), Options()).batches(100)
     assert table["text"].tolist() == texts
 
 

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold
 from threadpoolctl import threadpool_limits
 from tokenizers import Regex, normalizers, pre_tokenizers
 
@@ -27,7 +26,7 @@ _MAX_ITERATIONS = 2000  # of L-BFGS; a few dozen are usual
 
 
 class UnfitForBaseline(UserError):
-    """The train split has no words, or a class too small for the folds."""
+    """The train split has no words, or a class that lies in one fold only."""
 
 
 def words(text: str) -> list[str]:
@@ -75,9 +74,8 @@ def fit(
 def out_of_fold(
     texts: Sequence[str],
     labels: Sequence[str],
+    folds: Sequence[int] | NDArray[np.integer],
     *,
-    num_folds: int,
-    seed: int,
     progress: Callable[[int], None] = lambda done: None,
     max_ngram: int,
     max_features: int,
@@ -88,23 +86,24 @@ def out_of_fold(
     Words are counted once for all folds, which needs no label; weights and model are fitted anew for each.
 
     Args:
-        num_folds: stratified folds, drawn by `seed`.
+        folds: [N] fold in which each document is held out; data/splits/folds.parquet keeps groups and near
+            duplicates together, so that none is judged by a model that has seen its twin.
         progress: called with 1 after each fold.
 
     Raises:
-        UnfitForBaseline: no text has a word, or a class has fewer documents than there are folds.
+        UnfitForBaseline: no text has a word, or a class lies in one fold only.
     """
-    labels_N = np.asarray(labels, dtype=object)
-    names, sizes = np.unique(labels_N, return_counts=True)
-    if sizes.min() < num_folds:
-        raise UnfitForBaseline(
-            f"The class {names[sizes.argmin()]!r} has {sizes.min()} documents in the train split, too few for "
-            f"baseline.num_folds: {num_folds}. Lower baseline.num_folds in params.yaml (2 at least), or give the "
-            "class more documents, merge it with another or leave it out through clean.labels."
-        )
+    labels_N, folds_N = np.asarray(labels, dtype=object), np.asarray(folds)
+    names = np.unique(labels_N)
     counts_NF = _count(_counter(max_ngram, max_features), texts)
     probabilities_NC = np.empty((len(labels_N), len(names)))
-    for seen, held_out in StratifiedKFold(num_folds, shuffle=True, random_state=seed).split(labels_N, labels_N):
+    for fold in np.unique(folds_N):
+        seen, held_out = folds_N != fold, folds_N == fold
+        if unseen := sorted(set(names) - set(labels_N[seen])):
+            raise UnfitForBaseline(
+                f"All documents of the class {unseen[0]!r} are in fold {fold} of the train split, so that no model can "
+                "learn the class without seeing them. `dvc repro split` makes the folds anew."
+            )
         weighting, classifier = _fit_counts(counts_NF[seen], labels_N[seen], regularisation)
         probabilities_NC[held_out] = classifier.predict_proba(weighting.transform(counts_NF[held_out]))
         progress(1)

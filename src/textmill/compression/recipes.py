@@ -21,7 +21,7 @@ from textmill.evaluation.calibration import fit_temperature
 from textmill.models.folder import load_model, save_model
 from textmill.runtime import Classifier, write_bundle
 
-# A new method costs one file, one line here and one model in config.py.
+# A new method costs one file, one line here and one model in config/compression.py.
 TORCH_METHODS = {
     "prune": "textmill.compression.prune:prune",
     "distill": "textmill.compression.distill:distill",

@@ -1,4 +1,4 @@
-"""Texts to token ids, with the tokenizer that the weights came with."""
+"""Texts to token ids, with the tokenizer of the weights or one that `tokenizer_training` made."""
 
 import json
 from collections import Counter
@@ -6,13 +6,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tokenizers import Encoding, Tokenizer
+import numpy as np
+from tokenizers import Tokenizer
 
+from textmill.data.tokens import Encoded, id_type
 from textmill.errors import UserError
 
 # Where to cut a text before it is tokenized, per token that is kept: words are rarely longer, and
 # where this proves too short the text is taken whole.
 CHARACTERS_PER_TOKEN = 12
+# Texts that are tokenized at once, and their tokens: enough for all cores, and few enough to be held as Encodings,
+# which take some 100 bytes a token.
+_MOST_TEXTS, _MOST_TOKENS = 1024, 2**18
 # These count positions from behind the padding's: the first `pad_token_id + 1` are never used.
 POSITIONS_AFTER_PADDING = {"camembert", "data2vec-text", "longformer", "mpnet", "roberta", "xlm-roberta"}
 PAD_TOKENS = ("[PAD]", "<pad>", "<|pad|>", "<|endoftext|>", "</s>")
@@ -49,16 +54,43 @@ def find_pad_id(folder: Path) -> int:
     )
 
 
-def check_length(folder: Path, max_length: int) -> None:
-    """Raises: UnusableTokenizer: the weights have fewer positions than `max_length`."""
+def find_token(folder: Path, tokenizer: Tokenizer, pad_id: int) -> str:
+    """The token of the id that fills up short documents. Raises: UnusableTokenizer: there is none."""
+    token = tokenizer.id_to_token(pad_id)
+    if token is None:
+        raise UnusableTokenizer(
+            f"{folder} pads with the id {pad_id}, but its tokenizer.json has no such token, so that none can be trained "
+            "in its place. Set pad_token_id in config.json to a token of the vocabulary."
+        )
+    return token
+
+
+def find_positions(folder: Path) -> int | None:
+    """The most tokens that the weights can read, special tokens included; None if they set no limit."""
     config = _read_config(folder)
     positions = config.get("max_position_embeddings")
     if positions is not None and config.get("model_type") in POSITIONS_AFTER_PADDING:
         positions -= config.get("pad_token_id", 1) + 1
+    return positions
+
+
+def check_length(folder: Path, max_length: int) -> None:
+    """Raises: UnusableTokenizer: the weights have fewer positions than `max_length`."""
+    positions = find_positions(folder)
     if positions is not None and max_length > positions:
         raise UnusableTokenizer(
             f"tokenize.max_length is {max_length}, but the weights ({folder.name}) have {positions} positions. "
             f"Set it to {positions} or less."
+        )
+
+
+def check_padding(folder: Path, pad_id: int, new_pad_id: int) -> None:
+    """Raises: UnusableTokenizer: positions are counted from the padding token, and a trained tokenizer moved it."""
+    kind = _read_config(folder).get("model_type")
+    if kind in POSITIONS_AFTER_PADDING and new_pad_id != pad_id:
+        raise UnusableTokenizer(
+            f"tokenize.tokenizer is trained, but {kind} weights ({folder.name}) count positions from their padding "
+            f"token, {pad_id}, which would become {new_pad_id}. Set tokenize.tokenizer to weights, or use others."
         )
 
 
@@ -81,35 +113,56 @@ class Encoder:
     def __init__(self, tokenizer: Tokenizer, max_length: int) -> None:
         self.counts: Counter[str] = Counter()
         self._unknown = find_unknown_id(tokenizer)
+        self._max_length = max_length
+        self._special = tokenizer.num_special_tokens_to_add(False)
+        self._trailing = _num_trailing(tokenizer)
+        self._dtype = id_type(tokenizer.get_vocab_size())
         self._tokenizer = Tokenizer.from_str(tokenizer.to_str())  # truncation is a state: leave the caller's alone
-        self._tokenizer.enable_truncation(max_length)
-        self._max_characters = max_length * CHARACTERS_PER_TOKEN
+        # One more than is kept: a document that fills it is longer than max_length, and no other way of
+        # asking is as cheap as the length.
+        self._tokenizer.enable_truncation(max_length + 1)
+        self._max_characters = (max_length + 1) * CHARACTERS_PER_TOKEN
 
-    def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """Token ids of each text, the same as if the whole text were tokenized and then truncated."""
+    def encode(self, texts: Sequence[str]) -> Encoded:
+        """Token ids of the texts, the same as if each were tokenized whole and then truncated."""
+        size = min(_MOST_TEXTS, max(1, _MOST_TOKENS // self._max_length))
+        parts = [self._encode(texts[start : start + size]) for start in range(0, max(1, len(texts)), size)]
+        return Encoded(np.concatenate([part.ids for part in parts]), np.concatenate([part.lengths for part in parts]))
+
+    def _encode(self, texts: Sequence[str]) -> Encoded:
         heads = [self._cut(text) for text in texts]
-        encodings = self._tokenizer.encode_batch_fast(heads)
-        for index, encoding in enumerate(encodings):
-            if len(heads[index]) < len(texts[index]) and not encoding.overflowing:
-                encodings[index] = self._tokenizer.encode(texts[index])  # the cut was too short
-        self._count(encodings)
-        return [encoding.ids for encoding in encodings]
+        # An Encoding makes a list anew each time that it is asked, and is large: ids only, and at once.
+        documents = [encoding.ids for encoding in self._tokenizer.encode_batch_fast(heads)]
+        for index, ids in enumerate(documents):
+            if len(ids) <= self._max_length and len(heads[index]) < len(texts[index]):  # the cut was too short
+                documents[index] = self._tokenizer.encode(texts[index]).ids
+        encoded = self._drop_surplus(Encoded.join(documents, self._dtype))
+        self.counts["documents"] += len(texts)
+        self.counts["tokens"] += len(encoded.ids) - self._special * len(texts)
+        if self._unknown is not None:
+            self.counts["unknown"] += int(np.count_nonzero(encoded.ids == self._unknown))
+        return encoded
+
+    def _drop_surplus(self, encoded: Encoded) -> Encoded:
+        """Without the last token before the trailing special ones, where there is one too many."""
+        too_long = encoded.lengths > self._max_length
+        self.counts["truncated"] += int(too_long.sum())
+        surplus = np.cumsum(encoded.lengths)[too_long] - 1 - self._trailing
+        return Encoded(np.delete(encoded.ids, surplus), encoded.lengths - too_long)
 
     def _cut(self, text: str) -> str:
         """The text's beginning, up to a space, so that no word is cut; the whole text where there is none."""
         if len(text) <= self._max_characters:
             return text
         end = text.rfind(" ", 1, self._max_characters)
-        return text[:end] if end > 0 else text
+        # Without the white space before it: three spaces may be another token than the first of them.
+        return text[:end].rstrip() if end > 0 else text
 
-    def _count(self, encodings: Sequence[Encoding]) -> None:
-        for encoding in encodings:
-            special = sum(encoding.special_tokens_mask)
-            self.counts["documents"] += 1
-            self.counts["truncated"] += bool(encoding.overflowing)
-            self.counts["tokens"] += len(encoding) - special
-            if self._unknown is not None:
-                self.counts["unknown"] += encoding.ids.count(self._unknown)
+
+def _num_trailing(tokenizer: Tokenizer) -> int:
+    """Special tokens behind the text's own, such as [SEP]."""
+    special = tokenizer.encode("a").special_tokens_mask
+    return next((number for number, is_special in enumerate(reversed(special)) if not is_special), len(special))
 
 
 def _read_tokenizer(folder: Path, *, reset: bool) -> Tokenizer:

@@ -6,8 +6,9 @@ begins and the last one ends; SPLIT.labels.npy, the index of each document's lab
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,23 @@ from textmill.artifacts import MissingArtifact, read_json
 Integers = npt.NDArray[np.int64]
 
 
+class Encoded(NamedTuple):
+    """Documents as token ids, one after the other. N documents, L tokens in all."""
+
+    ids: npt.NDArray[Any]  # unsigned integers [L]
+    lengths: Integers  # int64 [N], tokens of each document
+
+    @classmethod
+    def join(cls, documents: Sequence[Sequence[int]], dtype: npt.DTypeLike = np.uint32) -> "Encoded":
+        """The ids of each document, one after the other."""
+        lengths = np.fromiter(map(len, documents), np.int64, len(documents))
+        return cls(np.fromiter(chain.from_iterable(documents), dtype, int(lengths.sum())), lengths)
+
+    def documents(self) -> list[list[int]]:
+        """The ids of each document in a list of its own."""
+        return [part.tolist() for part in np.split(self.ids, np.cumsum(self.lengths))[:-1]]
+
+
 @dataclass(frozen=True)
 class TokenArrays:
     """One split's documents as token ids. N documents, L tokens in all.
@@ -24,7 +42,7 @@ class TokenArrays:
     Attributes:
         ids: uint16 or uint32 [L], special tokens included, each document truncated to max_length.
         offsets: int64 [N + 1]; document i is ids[offsets[i]:offsets[i + 1]].
-        labels: int64 [N], positions in the label list of tokens.json.
+        labels: int64 [N], positions in the label list of tokens.json; on disk the smallest type that holds them.
     """
 
     ids: npt.NDArray[Any]
@@ -33,7 +51,7 @@ class TokenArrays:
 
     @classmethod
     def open(cls, folder: Path, split: str) -> "TokenArrays":
-        """Map a split's arrays into memory without reading them. Raises: MissingArtifact."""
+        """Map a split's ids and offsets into memory without reading them. Raises: MissingArtifact."""
         arrays = {}
         for name in ("ids", "offsets", "labels"):
             path = folder / f"{split}.{name}.npy"
@@ -43,7 +61,7 @@ class TokenArrays:
                 raise MissingArtifact(
                     f"{path} is missing or damaged ({error}). `dvc repro tokenize` makes it."
                 ) from None
-        return cls(**arrays)
+        return cls(arrays["ids"], arrays["offsets"], arrays["labels"].astype(np.int64))
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -59,34 +77,49 @@ class TokenArrays:
 
 
 def read_meta(folder: Path) -> dict[str, Any]:
-    """tokens.json: labels, max_length, pad_id, vocabulary_size, weights, splits. Raises: MissingArtifact."""
+    """tokens.json: labels, max_length, pad_id, vocabulary_size, weights, tokenizer, splits, max_length_costs.
+
+    Raises: MissingArtifact.
+    """
     meta: dict[str, Any] = read_json(folder / "tokens.json")
     return meta
 
 
+def smallest_type(count: int) -> np.dtype[Any]:
+    """The smallest unsigned type that holds 0 .. count - 1."""
+    return np.min_scalar_type(max(count - 1, 0))
+
+
+def id_type(vocabulary_size: int) -> np.dtype[Any]:
+    """The type of the ids: uint16, or uint32 where the vocabulary is larger than that."""
+    return np.dtype(np.uint16 if vocabulary_size <= 2**16 else np.uint32)
+
+
 def write_split(
-    folder: Path, split: str, batches: Iterable[tuple[Sequence[Sequence[int]], Sequence[int]]], vocabulary_size: int
+    folder: Path, split: str, batches: Iterable[tuple[Encoded, Sequence[int]]], vocabulary_size: int
 ) -> None:
-    """Write one split's arrays from batches of (token ids of each document, label index of each document).
+    """Write one split's arrays from batches of documents and the label index of each document.
 
     Tokens go to disk as they come, so that memory holds one batch and 16 bytes a document.
     """
-    dtype = np.dtype(np.uint16 if vocabulary_size <= 2**16 else np.uint32)
-    lengths: list[Integers] = []
-    labels: list[Integers] = []
+    dtype = id_type(vocabulary_size)
+    lengths: list[npt.NDArray[Any]] = []
+    labels: list[npt.NDArray[Any]] = []
     spool = folder / f"{split}.ids.bin"
     with spool.open("wb") as file:
-        for ids, batch_labels in batches:
-            lengths.append(np.fromiter((len(document) for document in ids), np.int64, len(ids)))
-            labels.append(np.asarray(batch_labels, np.int64))
-            file.write(np.concatenate([np.asarray(document, dtype) for document in ids]).tobytes())
-    offsets = np.concatenate([[0], np.cumsum(np.concatenate(lengths))]).astype(np.int64)
+        for encoded, batch_labels in batches:
+            lengths.append(encoded.lengths.astype(np.uint32))
+            labels.append(np.asarray(batch_labels, np.uint32))
+            file.write(encoded.ids.astype(dtype, copy=False).tobytes())
+    offsets = np.zeros(sum(map(len, lengths)) + 1, np.int64)
+    np.cumsum(np.concatenate(lengths), out=offsets[1:])
+    indices = np.concatenate(labels)
     # An .npy file says its length first, which is known only now.
     tokens = np.memmap(spool, dtype, mode="r", shape=(int(offsets[-1]),))
     np.save(folder / f"{split}.ids.npy", tokens)
     spool.unlink()
     np.save(folder / f"{split}.offsets.npy", offsets)
-    np.save(folder / f"{split}.labels.npy", np.concatenate(labels))
+    np.save(folder / f"{split}.labels.npy", indices.astype(smallest_type(int(indices.max()) + 1)))
 
 
 def summarise(folder: Path, split: str, counts: Mapping[str, int]) -> dict[str, float]:
@@ -94,14 +127,16 @@ def summarise(folder: Path, split: str, counts: Mapping[str, int]) -> dict[str, 
 
     Returns:
         num_documents, num_tokens (special ones included), truncated_share of the documents, unknown_share of the
-        tokens (special ones left out), tokens_p50 and tokens_p95 of a document.
+        tokens (special ones left out), and of the tokens kept of a document tokens_p50, tokens_p95 and tokens_max.
     """
     arrays = TokenArrays.open(folder, split)
+    lengths = arrays.lengths
     return {
         "num_documents": len(arrays),
         "num_tokens": len(arrays.ids),
         "truncated_share": round(counts["truncated"] / len(arrays), 6),
         "unknown_share": round(counts["unknown"] / max(counts["tokens"], 1), 6),
-        "tokens_p50": float(np.percentile(arrays.lengths, 50)),
-        "tokens_p95": float(np.percentile(arrays.lengths, 95)),
+        "tokens_p50": float(np.percentile(lengths, 50)),
+        "tokens_p95": float(np.percentile(lengths, 95)),
+        "tokens_max": int(lengths.max()),
     }

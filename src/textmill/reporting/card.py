@@ -6,20 +6,21 @@ import io
 from typing import Any
 
 from textmill.paths import Paths
-from textmill.reporting.facts import Facts, read_data_story
+from textmill.reporting.data_story import read_data_story
+from textmill.reporting.facts import Facts
 from textmill.reporting.page import environment
 
 
 def render_card(facts: Facts, paths: Paths) -> str:
     """The card as Markdown. Raises: MissingArtifact: a stage has not run."""
     template = environment(autoescape=False).get_template("card.md.j2")
+    data = read_data_story(paths)
     steps = facts.params.compress.recipes[facts.chosen["name"]].steps if not facts.chosen_is_baseline else []
-    return template.render(
-        facts=facts, data=read_data_story(paths), header=_header(facts), steps=[step.method for step in steps]
-    )
+    methods = [step.method for step in steps]
+    return template.render(facts=facts, data=data, header=_header(facts, data["source"]["uri"]), steps=methods)
 
 
-def _header(facts: Facts) -> str:
+def _header(facts: Facts, source: str) -> str:
     """The YAML block; other tools read it, so names and types are the hub's."""
     from ruamel.yaml import YAML
 
@@ -29,7 +30,7 @@ def _header(facts: Facts) -> str:
     ]
     result: dict[str, Any] = {
         "task": {"type": "text-classification", "name": "Text classification"},
-        "dataset": {"type": facts.params.project, "name": facts.params.data.source, "split": "test"},
+        "dataset": {"type": facts.params.project, "name": source, "split": "test"},
         "metrics": metrics,
     }
     header = {

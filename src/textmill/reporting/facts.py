@@ -9,13 +9,12 @@ from typing import Any
 
 import pandas as pd
 
-from textmill.artifacts import read_json, read_table
+from textmill.artifacts import iter_table, read_json, read_table
 from textmill.config import Params
 from textmill.paths import Paths
 from textmill.reporting.comparison import Comparison, compare
 
 BASELINE = "baseline"
-_MOST_ISSUES = 10
 _MOST_MISTAKES = 12
 
 
@@ -108,30 +107,12 @@ def gather(params: Params, paths: Paths) -> Facts:
     )
 
 
-def read_data_story(paths: Paths) -> dict[str, Any]:
-    """Source, cleaning, contract, splits and label audit."""
-    return {
-        "source": read_json(paths.source),
-        "clean": read_json(paths.clean_summary),
-        "contract": read_json(paths.validation_report),
-        "audit": read_json(paths.label_audit),
-        "tokens": read_json(paths.tokens / "tokens.json"),
-    }
-
-
-def read_label_issues(paths: Paths) -> list[dict[str, Any]]:
-    """The most doubtful labels, with their texts."""
-    return _records(read_table(paths.label_issues).head(_MOST_ISSUES))
-
-
 def read_mistakes(paths: Paths, name: str) -> list[dict[str, Any]]:
     """The wrong predictions that a model was surest of, with their texts."""
     answers = read_table(paths.evaluation("test", name) / "predictions.parquet")
     answers["confidence"] = answers.filter(regex=r"^p\d+$").max(axis=1)
     wrong = answers[answers["label"] != answers["predicted"]].nlargest(_MOST_MISTAKES, "confidence")
-    texts = read_table(paths.split("test"), ["id", "text"])
-    return _records(wrong[["id", "label", "predicted", "confidence"]].merge(texts, on="id", how="left"))
-
-
-def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    return [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
+    ids = set(wrong["id"])
+    texts = pd.concat(batch.loc[batch["id"].isin(ids), ["id", "text"]] for batch in iter_table(paths.split("test")))
+    rows = wrong[["id", "label", "predicted", "confidence"]].merge(texts, on="id", how="left").to_dict("records")
+    return [{str(key): value for key, value in row.items()} for row in rows]

@@ -5,13 +5,15 @@ import re
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
 from textmill.artifacts import read_json
 from textmill.paths import Paths
 from textmill.reporting import plots
-from textmill.reporting.facts import BASELINE, Facts, read_data_story, read_label_issues, read_mistakes
+from textmill.reporting.data_story import read_data_story, read_label_issues
+from textmill.reporting.facts import BASELINE, Facts, read_mistakes
+from textmill.reporting.templating import new_environment, say_percent
 
 _MOST_CLASSES_OF_MATRIX = 25
 _RULES = {
@@ -35,7 +37,7 @@ def render_page(facts: Facts, paths: Paths) -> str:
         facts=facts,
         data=read_data_story(paths),
         search=read_json(paths.study),
-        issues=read_label_issues(paths) if include_texts else [],
+        issues=read_label_issues(paths, include_texts=include_texts),
         mistakes=read_mistakes(paths, facts.chosen["name"]) if include_texts else [],
         plots=_draw(facts, paths),
         matrix=_matrix(facts.report),
@@ -47,20 +49,10 @@ def render_page(facts: Facts, paths: Paths) -> str:
 
 def environment(*, autoescape: bool) -> Environment:
     """Templates that fail on a name they were not given, with the filters for figures."""
-    env = Environment(
-        loader=PackageLoader("textmill.reporting"),
-        autoescape=autoescape,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    env.filters |= {
-        "count": lambda n: f"{n:,}",
-        "percent": lambda x: f"{100 * x:.1f} %",
-        "size": say_size,
-        "ms": say_ms,
-    }
+    env = new_environment(autoescape=autoescape)
+    env.filters |= {"size": say_size, "ms": say_ms}
+    if autoescape:  # a page: a figure and its sign stay in one line
+        env.filters["percent"] = lambda share: say_percent(share).replace(" ", "\N{NO-BREAK SPACE}")
     env.filters["figure"] = lambda value: "unknown" if value is None else f"{value:.3f}"
     env.filters["cell"] = escape_markdown
     env.filters["model"] = lambda name: "TF-IDF" if name == BASELINE else name

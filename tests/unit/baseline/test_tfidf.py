@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer, TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.model_selection import PredefinedSplit, cross_val_predict
 from sklearn.pipeline import make_pipeline
 
 from tests.corpora import bbc_news, movie_reviews
@@ -122,18 +122,20 @@ def test_out_of_fold_is_scikit_learns_cross_validation():
         tokenizer=words, token_pattern=None, lowercase=False, ngram_range=(1, 2), max_features=20000
     )
     pipeline = make_pipeline(TfidfTransformer(sublinear_tf=True), LogisticRegression(C=10.0, max_iter=2000))
-    folds = StratifiedKFold(4, shuffle=True, random_state=7)
-    expected_NC = cross_val_predict(pipeline, counter.fit_transform(texts), labels, cv=folds, method="predict_proba")
+    folds = np.random.default_rng(7).integers(0, 4, len(labels))
+    expected_NC = cross_val_predict(
+        pipeline, counter.fit_transform(texts), labels, cv=PredefinedSplit(folds), method="predict_proba"
+    )
     done: list[int] = []
-    found_NC = out_of_fold(texts, labels, num_folds=4, seed=7, progress=done.append, **SETTINGS)
+    found_NC = out_of_fold(texts, labels, folds, progress=done.append, **SETTINGS)
     np.testing.assert_allclose(found_NC, expected_NC, atol=1e-9)
     assert done == [1, 1, 1, 1]
-    other_NC = out_of_fold(texts, labels, num_folds=4, seed=8, **SETTINGS)
+    other_NC = out_of_fold(texts, labels, (folds + np.arange(len(labels))) % 4, **SETTINGS)
     assert not np.allclose(found_NC, other_NC)
 
 
 def test_what_cannot_be_learned_is_told():
     with pytest.raises(UnfitForBaseline, match="None of the 2 train documents has a word"):
         fit(["!", "?"], ["p", "n"], **SETTINGS)
-    with pytest.raises(UnfitForBaseline, match=r"class 'rare' has 1 documents.*num_folds: 3"):
-        out_of_fold(["a"] * 7, ["often"] * 6 + ["rare"], num_folds=3, seed=0, **SETTINGS)
+    with pytest.raises(UnfitForBaseline, match="All documents of the class 'rare' are in fold 1 of the train split"):
+        out_of_fold(["a"] * 7, ["often"] * 6 + ["rare"], [0, 0, 0, 1, 1, 1, 1], **SETTINGS)

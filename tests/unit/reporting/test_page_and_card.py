@@ -1,5 +1,6 @@
 """The page and the card of a finished run: self-contained, escaped, and true to the reports."""
 
+import html
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -35,19 +36,28 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Paths:
 
 def write_data_reports(paths: Paths) -> None:
     """Reports of the stages before evaluation, in their formats."""
-    expectation = {"suite": "raw", "expectation": "row_count", "column": None, "required": "at least 100"}
-    expectation |= {"observed": 5000, "passed": True, "level": "block", "examples": []}
-    write_json(paths.source, {"uri": f"data/{EVIL}.csv", "sha256": "ab" * 32, "where": None})
+    expectation = {"suite": "clean", "expectation": "column_value_lengths_to_be_between", "column": "text"}
+    expectation |= {"setting": "contract.characters", "description": "Median length of a document", "passed": True}
+    expectation |= {"required": "at least 10", "observed": 1250.5, "level": "error", "examples": []}
+    warning = {**expectation, "description": f"Best token of {EVIL}", "passed": False, "level": "warn"}
+    warning |= {"examples": [EVIL], "observed": 0.987654321, "setting": "contract.token_shortcut"}
+    source = {"uri": f"data/{EVIL}.csv", "sha256": "ab" * 32, "where": None, "num_documents": 5010}
+    source |= {"rows_in_source": 6000, "given_splits": None, "label_corrections": None, "re_encoded": []}
+    source |= {"ignored": [], "empty_classes": [], "parts": [{"split": None, "num_rows": 5010}]}
+    write_json(paths.source, source)
     counts = {"ingested": 5010, "kept": 5000, "quarantined": 10, "labels": {"negative": 2500, EVIL: 2500}}
-    write_json(paths.clean_summary, {**counts, "reasons": {"empty_text": 10, "duplicate": 0}, "repaired": {"html": 3}})
-    report = {"passed": True, "num_expectations": 1, "expectations": [expectation]}
+    counts |= {"reasons": {"empty_text": 7, "duplicate": 0, "leaks_into_test": 3}, "repaired": {"html_to_text": 4321}}
+    counts |= {"merged_labels": {}, "near_duplicates": {"num_clusters": 0, "largest": 0}, "corrections": []}
+    write_json(paths.clean_summary, {**counts, "leaks": {"exact": 1, "near": 2}})
+    report = {"passed": True, "num_expectations": 2, "num_warnings": 1, "expectations": [expectation, warning]}
     write_json(paths.validation_report, report)
-    write_json(paths.label_audit, {"num_documents": 3500, "num_issues": 7, "share": 0.002, "per_label": {}})
-    issue = {"rank": 1, "id": "a", "text": EVIL, "label": "negative", "suggested": "positive"}
+    of_class = {"documents": 2500, "train": 1751, "validation": 374, "test": 375}
+    write_json(paths.profile, {"classes": {"negative": of_class, EVIL: of_class}})
+    audit = {"num_documents": 3500, "num_issues": 7, "share": 0.002, "agreement": 0.876, "per_label": {}}
+    write_json(paths.label_audit, audit)
+    issue = {"rank": 1, "id": "feedbeef", "text": EVIL, "label": "negative", "suggested": "positive"}
     write_table(paths.label_issues, pd.DataFrame([{**issue, "self_confidence": 0.1, "confidence": 0.9}]), LABEL_ISSUES)
-    split = {"num_documents": 3500, "truncated_share": 0.25}
-    tokens = {"max_length": 64, "splits": {"train": split, "validation": split}, "weights": {"uri": "package://w"}}
-    write_json(paths.tokens / "tokens.json", tokens)
+    write_json(paths.tokens / "tokens.json", token_report())
     trial = {"number": 0, "state": "complete", "score": 0.7, "values": {"learning_rate": 1e-4}, "seconds": 1.0}
     pruned = {**trial, "number": 1, "state": "pruned", "score": 0.6}
     failed = {**trial, "number": 2, "state": "fail", "score": None}
@@ -64,6 +74,19 @@ def write_data_reports(paths: Paths) -> None:
     versions = {"full": entry, "chosen": {**entry, "name": "int8", "version": 2}}
     record = {"model_name": "tiny", "versions": versions, "gate": gate}
     write_json(paths.registration, {**record, "champion_version": 2, "challenger_version": None})
+
+
+def token_report() -> dict[str, Any]:
+    """tokens.json of the tokenizer of the weights."""
+    split = {"num_documents": 3502, "num_tokens": 70040, "truncated_share": 0.25, "unknown_share": 0.0002}
+    split |= {"whole_tokens_p50": 31.0, "whole_tokens_p95": 88.0, "whole_tokens_max": 977}
+    split |= {"fertility": 1.234, "characters_per_token": 4.567}
+    costs = [(32, 0.51, 0.6, 0.4321), (64, 0.25, 0.84, 1.0), (128, 0.031, 0.99, 1.789)]
+    keys = ("max_length", "truncated_share", "kept_share", "relative_cost")
+    rows = [{**dict(zip(keys, row, strict=True)), "current": row[0] == 64} for row in costs]
+    tokens = {"max_length": 64, "vocabulary_size": 30522, "tokenizer": {"kind": "weights"}, "pad_id": 0}
+    tokens |= {"splits": {"train": split, "validation": split}, "weights": {"uri": "package://w"}}
+    return {**tokens, "max_length_costs": {"num_documents": 3502, "estimate": "padded tokens", "rows": rows}}
 
 
 def facts_of(run: Paths, **changes: Any) -> Facts:
@@ -83,7 +106,7 @@ class Tags(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
         self.links += [str(value) for name, value in attrs if name in ("src", "href", "xlink:href", "data", "action")]
-        if tag not in ("meta", "path", "use", "rect", "br", "link"):
+        if tag not in ("meta", "path", "use", "rect", "br", "wbr", "link"):
             self.open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
@@ -107,6 +130,7 @@ def test_the_page_is_self_contained_and_well_formed(run: Paths) -> None:
 def test_links_inside_the_page_lead_somewhere(run: Paths) -> None:
     text = render_page(facts_of(run), run)
     targets = set(re.findall(r'\bid="([^"]+)"', text))
+    assert {"data", "contract", "tokens", "labels", "texts"} <= targets
     assert set(re.findall(r'href="#([^"]+)"', text)) <= targets
 
 
@@ -121,6 +145,152 @@ def test_texts_stay_out_where_they_may_not_be_shown(run: Paths) -> None:
     text = render_page(facts_of(run, report__include_texts=False), run)
     assert 'id="texts"' not in text
     assert "Most confident mistakes" not in text
+    labels = section(text, "labels")
+    assert "feedbeef" in labels  # the document by its id
+    assert "alert" not in labels
+    assert "alert" in section(render_page(facts_of(run), run), "labels")
+
+
+def section(page: str, name: str) -> str:
+    """The words of a section, without tags and doubled spaces."""
+    (content,) = re.findall(rf'<section id="{name}">(.*?)</section>', page, re.DOTALL)
+    words = html.unescape(re.sub(r"<[^>]+>", " ", content)).replace("\N{MULTIPLICATION SIGN}", "x")
+    return " ".join(words.replace("\N{EN DASH}", "-").split())
+
+
+def page_with(run: Paths, *changes: tuple[Path, dict[str, Any]]) -> str:
+    """The page with some keys of some reports changed."""
+    before = {file: read_json(file) for file, _ in changes}
+    try:
+        for file, values in changes:
+            write_json(file, {**before[file], **values})
+        return render_page(facts_of(run), run)
+    finally:
+        for file, values in before.items():
+            write_json(file, values)
+
+
+def test_the_way_of_the_rows_adds_up(run: Paths) -> None:
+    data = section(render_page(facts_of(run), run), "data")
+    assert "5,010 of 6,000 rows were read" in data
+    assert "5,000 were kept as documents of 2 classes, 10 put into quarantine" in data
+    steps = "read 5,010 100.0 % - empty text 7 0.1 % no text is left after cleaning - leaks into test 3 0.06 % equal"
+    assert steps in data
+    assert "kept 5,000 99.8 %" in data
+    assert "HTML made text 4,321" in data
+    assert "negative 2,500 1,751 374 375" in data
+    assert "All 5,000 3,502 748 750" in data
+
+
+def test_nothing_removed_and_nothing_repaired(run: Paths) -> None:
+    clean = {"ingested": 5000, "quarantined": 0, "reasons": {"empty_text": 0}, "repaired": {"html_to_text": 0}}
+    data = section(page_with(run, (run.clean_summary, clean)), "data")
+    assert "put into quarantine" not in data
+    assert "read 5,000 100.0 % kept 5,000 100.0 %" in data
+    assert "None needed it" in data
+
+
+def test_given_splits_and_their_leaks(run: Paths) -> None:
+    given = {
+        "given_splits": {"train": 4000, "test": 1010},
+        "sources": {"train": {"uri": "a.tab", "sha256": "1" * 64}, "test": {"uri": "b.tab", "sha256": "2" * 64}},
+        "parts": [{"split": "train", "num_rows": 4000}, {"split": "test", "num_rows": 1010}],
+    }
+    data = section(page_with(run, (run.source, given)), "data")
+    assert "read from a source for each split" in data
+    assert "belongs to train (4,000 rows) and test (1,010 rows)" in data
+    assert "3 of the rows leaked" in data
+    assert "1 equal a document of it, 2 nearly do" in data
+    assert "train a.tab 4,000 111111111111 test b.tab 1,010 222222222222" in data
+    none = page_with(run, (run.source, given), (run.clean_summary, {"leaks": {"exact": 0, "near": 0}}))
+    assert "No row equals or nearly equals" in section(none, "data")
+
+
+def test_several_files_are_listed(run: Paths) -> None:
+    files = {f"part-{number}.csv": "ab" * 32 for number in range(60)}
+    data = section(page_with(run, (run.source, {"files": files})), "data")
+    assert "60 files part-0.csv abababababab" in data
+    assert "and 10 more" in data
+
+
+def test_what_ingest_noted(run: Paths) -> None:
+    notes = {"re_encoded": [{"file": "a"}], "ignored": ["b", EVIL], "empty_classes": ["none"]}
+    page = page_with(run, (run.source, notes))
+    data = section(page, "data")
+    for part in ("1 file was not in UTF-8", "2 files were not read: b ,", "Classes without a document: none"):
+        assert part in data
+    assert "<script" not in page
+
+
+def test_corrections_and_merged_labels(run: Paths) -> None:
+    corrections = [{"id": f"id{number}", "from": "ham", "to": EVIL} for number in range(201)]
+    record = {"label_corrections": {"file": "fixed.csv", "sha256": "0" * 64, "num": 201}}
+    cleaned = {"corrections": corrections, "merged_labels": {"rare": 17}}
+    cleaned |= {"near_duplicates": {"num_clusters": 4, "largest": 9}}
+    page = page_with(run, (run.source, record), (run.clean_summary, cleaned))
+    data = section(page, "data")
+    for part in ("Corrected labels, from fixed.csv", "id0 ham", "and 1 more", "Merged: rare 17"):
+        assert part in data
+    assert "Clusters of near duplicates 4 Texts in the largest of them 9" in data
+    assert "<script" not in page
+
+
+def test_many_classes_are_cut(run: Paths) -> None:
+    counts = {"train": 1, "validation": 1, "test": 1}
+    classes = {f"class{number:02d}": {"documents": 3 + number, **counts} for number in range(50)}
+    data = section(page_with(run, (run.profile, {"classes": classes})), "data")
+    assert "class49" in data
+    assert "class09" not in data
+    assert "and 10 smaller ones" in data
+    assert "All 1,375 50 50 50" in data
+
+
+def test_a_warning_of_the_contract_is_told(run: Paths) -> None:
+    contract = section(render_page(facts_of(run), run), "contract")
+    assert "1 of 2 expectations are met; 1 is not, and only warns" in contract
+    assert "Found 0.9877, allowed at least 10 by contract.token_ shortcut" in contract
+    assert contract.count("warns") == 3  # the sentence, the alarm, the table
+    assert "Median length of a document at least 10 1,250.5 contract.characters met" in contract
+
+
+def test_a_contract_that_is_met(run: Paths) -> None:
+    report = read_json(run.validation_report)
+    met = {"expectations": [{**row, "passed": True} for row in report["expectations"]]}
+    contract = section(page_with(run, (run.validation_report, met)), "contract")
+    assert "All 2 expectations are met" in contract
+    assert "warns" not in contract
+
+
+def test_what_max_length_costs(run: Paths) -> None:
+    tokens = section(render_page(facts_of(run), run), "tokens")
+    assert "The tokenizer is that of the weights, with 30,522 tokens" in tokens
+    assert "32 51.0 % 60.0 % 0.43 x 64 now 25.0 % 84.0 % 1 x 128 3.1 % 99.0 % 1.79 x" in tokens
+    assert "Tokens of a whole text, median 31 31" in tokens
+    assert "Tokens unknown 0.02 % 0.02 %" in tokens
+    assert "Tokens a word 1.23 1.23" in tokens
+
+
+def test_a_trained_tokenizer_is_told(run: Paths) -> None:
+    trained = {"kind": "trained", "algorithm": "unigram", "lowercase": True, "num_documents": 1234}
+    file = run.tokens / "tokens.json"
+    tokens = section(page_with(run, (file, {"tokenizer": trained})), "tokens")
+    assert "trained on 1,234 documents of the train split (Unigram, lower-cased)" in tokens
+
+
+def test_doubtful_labels_are_ranked(run: Paths) -> None:
+    labels = section(render_page(facts_of(run), run), "labels")
+    assert "doubts 7 of 3,500 labels (0.2 %), and agrees with 87.6 % of all" in labels
+    assert labels.endswith("negative positive 0.90")
+
+
+def test_no_doubtful_labels_leave_no_table(run: Paths) -> None:
+    issues = read_table(run.label_issues)
+    try:
+        write_table(run.label_issues, issues[:0], LABEL_ISSUES)
+        page = render_page(facts_of(run), run)
+    finally:
+        write_table(run.label_issues, issues, LABEL_ISSUES)
+    assert "Looks like" not in section(page, "labels")
 
 
 def test_the_page_is_the_same_each_time(run: Paths) -> None:
@@ -183,6 +353,22 @@ def test_the_card_has_a_valid_header_with_the_measured_figures(run: Paths) -> No
     assert card.endswith("\n")
 
 
+def test_the_card_tells_of_the_data(run: Paths) -> None:
+    trained = {"kind": "trained", "algorithm": "bpe", "lowercase": False, "num_documents": 12}
+    tokens = read_json(run.tokens / "tokens.json")
+    source = read_json(run.source)
+    try:
+        write_json(run.tokens / "tokens.json", {**tokens, "tokenizer": trained})
+        write_json(run.source, {**source, "given_splits": {"train": 4000, "test": 1010}})
+        card = render_card(facts_of(run), run)
+    finally:
+        write_json(run.tokens / "tokens.json", tokens)
+        write_json(run.source, source)
+    assert "longer than 64 tokens (of a tokenizer that was trained on these data) are cut" in card
+    assert "The source says which rows are train, test; 3 rows that equal or nearly equal a document" in card
+    assert "1 of 2 expectations of the data contract were met; not met: Best token of " in card
+
+
 def test_the_tables_of_the_card_are_whole(run: Paths) -> None:
     """Every row of a table has the cells of its header, whatever the labels are."""
     summary = read_json(run.clean_summary)
@@ -199,6 +385,8 @@ def test_the_tables_of_the_card_are_whole(run: Paths) -> None:
 
 def test_nothing_in_the_card_is_html_or_breaks_a_line(run: Paths) -> None:
     summary, source, tokens = (read_json(file) for file in (run.clean_summary, run.source, run.tokens / "tokens.json"))
+    contract = read_json(run.validation_report)
+    failed = contract["expectations"][1]
     report_file = run.evaluation("test", "int8") / "report.json"
     report = read_json(report_file)
     row = report["per_class"]["positive"]
@@ -208,13 +396,15 @@ def test_nothing_in_the_card_is_html_or_breaks_a_line(run: Paths) -> None:
         write_json(run.clean_summary, {**summary, "labels": {hostile: 1}})
         write_json(run.source, {**source, "uri": hostile, "where": hostile})
         write_json(run.tokens / "tokens.json", {**tokens, "weights": {"uri": hostile}})
+        write_json(run.validation_report, {**contract, "expectations": [{**failed, "description": hostile}]})
         write_json(report_file, {**report, **labels})
         _, _, body = render_card(facts_of(run), run).split("---\n", 2)
     finally:
         write_json(run.clean_summary, summary)
         write_json(run.source, source)
         write_json(run.tokens / "tokens.json", tokens)
+        write_json(run.validation_report, contract)
         write_json(report_file, report)
     assert "<script" not in body
     assert "\n# b" not in body
-    assert body.count("\\`a\\` # b \\| &lt;script&gt;alert('x')&lt;/script&gt; &amp;") == 6
+    assert body.count("\\`a\\` # b \\| &lt;script&gt;alert('x')&lt;/script&gt; &amp;") == 7

@@ -1,93 +1,146 @@
-"""CSV and TSV with a header line: one row a document, every column text.
+"""CSV and TSV, with or without a header line: one row a document, every column text.
 
 text,label
 "Smart, funny and moving",1
 """
 
-import csv
 from collections.abc import Iterator
-from itertools import islice
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from textmill.data.sources.encodings import UTF8, decode_lines, detect_encoding
+from textmill.data.sources.csv_rows import (
+    find_data_delimiter,
+    find_header_delimiter,
+    is_quoted,
+    read_rows,
+    sample_lines,
+)
+from textmill.data.sources.encodings import UTF8, TextFile
 from textmill.data.sources.errors import UnreadableSource
-from textmill.data.sources.files import ORIGIN, check_same_columns, find_files, find_others
+from textmill.data.sources.files import (
+    ORIGIN,
+    Options,
+    Place,
+    check_distinct,
+    check_same_columns,
+    in_batches,
+    plain_suffix,
+)
+from textmill.data.sources.orange_tab import is_orange
 
 TABBED = (".tsv", ".tab")
 SUFFIXES = (".csv", *TABBED)
-DELIMITERS = (",", ";", "\t", "|")
-MAX_FIELD = 2**31 - 1  # the csv module's own limit of 131,072 characters is less than a long document
+FIELD_COST = 64  # characters that a field counts for beside its own: a row of a million empty fields is large, too
+
+
+@dataclass
+class _Table:
+    """One file and how it is cut into rows."""
+
+    text: TextFile
+    delimiter: str
+    quoted: bool
+
+    def rows(self) -> Iterator[tuple[int, list[str]]]:
+        return read_rows(self.text.lines(), self.text.path, self.delimiter, self.quoted)
 
 
 class Delimited:
-    """Delimiter, encoding and byte order mark are detected; fields may hold line breaks inside quotes."""
+    """Delimiter, quoting, encoding and byte order mark are detected; fields may hold line breaks inside quotes.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.files = find_files(path, SUFFIXES)
-        self.num_files = len(self.files)
+    Without a header line the columns are named by their positions, "0", "1" and so on; so is a column whose name in
+    the header is empty, as spreadsheets leave it.
+    """
+
+    complete = True
+
+    def __init__(self, place: Place, options: Options) -> None:
+        self.place = place
+        self.header = options.header
+        files = _find(place)
+        self.num_files = len(files)
+        self.ignored = place.others(files)
+        self.notes: dict[str, object] = {}
         self.columns: list[str] = []
-        self.re_encoded: list[dict[str, str]] = []
-        self.ignored = find_others(path, self.files)
+        self._first_file = place.root  # the one that the columns are of
+        self._tables = [table for file in files if (table := self._open(file)) is not None]
 
     @staticmethod
-    def fits(path: Path) -> bool:
-        return bool(find_files(path, SUFFIXES))
+    def fits(place: Place) -> bool:
+        return bool(_find(place))
+
+    @property
+    def re_encoded(self) -> list[dict[str, str]]:
+        """The files that are not UTF-8; complete after a pass."""
+        return [
+            {"file": self.place.name(table.text.path), "encoding": table.text.encoding}
+            for table in self._tables
+            if table.text.encoding != UTF8
+        ]
 
     def batches(self, batch_size: int) -> Iterator[pd.DataFrame]:
-        for file in self.files:
-            rows = self._rows(file)
-            while batch := list(islice(rows, batch_size)):
-                yield pd.DataFrame(batch, columns=[*self.columns, ORIGIN], dtype="str")
+        columns = [*self.columns, ORIGIN]
+        for table in self._tables:
+            for batch in in_batches(self._rows(table), batch_size, _num_characters):
+                yield pd.DataFrame(batch, columns=columns, dtype="str")
 
-    def _rows(self, file: Path) -> Iterator[list[str]]:
-        encoding = detect_encoding(file)
-        if encoding != UTF8:
-            self.re_encoded.append({"file": file.name, "encoding": encoding})
-        header = next(decode_lines(file, encoding), "")
-        if not header.strip():
-            if next((line for line in decode_lines(file, encoding) if line.strip()), None) is None:
-                return  # an empty file has no rows; Reading says so if there is nothing else
+    def _open(self, file: Path) -> _Table | None:
+        """The file's way of parting rows, None if it has none; its columns must be those of the files before."""
+        text = TextFile(file)
+        sample = sample_lines(text.lines())
+        if not any(line.strip() for line in sample):
+            if any(line.strip() for line in text.lines()):
+                raise UnreadableSource(f"{file} begins with {len(sample)} empty lines. Remove them.")
+            return None
+        if self.header and not sample[0].strip():
             raise UnreadableSource(f"{file}, line 1, is empty. The first line must name the columns.")
-        csv.field_size_limit(MAX_FIELD)
-        start = 1
-        try:
-            delimiter = "\t" if file.suffix.lower() in TABBED else _find_delimiter(header)
-            reader = csv.reader(decode_lines(file, encoding), delimiter=delimiter, strict=True)
-            self._read_header(file, next(reader))
-            start = reader.line_num + 1
-            for row in reader:
-                if not row and len(self.columns) == 1:
-                    row = [""]  # how one empty field is written
-                if row:
-                    _check_width(file, start, row, self.columns)
-                    yield [*row, f"{file.name}:{start}"]
-                start = reader.line_num + 1
-        except csv.Error as error:
-            raise UnreadableSource(
-                f"{file}, the row that begins at line {start}, is broken: {error}. A field with quotes, delimiters "
-                "or line breaks must stand in double quotes, each quote inside it doubled; rows end in a line feed."
-            ) from None
-
-    def _read_header(self, file: Path, names: list[str]) -> None:
-        names = [name.strip() for name in names]
-        if repeated := sorted({name for name in names if names.count(name) > 1}):
-            raise UnreadableSource(f"{file}, line 1, names a column twice: {', '.join(repeated)}. Rename one of them.")
+        if plain_suffix(file) in TABBED:
+            delimiter = "\t"
+        else:
+            delimiter = find_header_delimiter(sample[0]) if self.header else find_data_delimiter(sample, file)
+        table = _Table(text, delimiter, is_quoted(text, delimiter))
+        _, first = next((line, row) for line, row in table.rows() if row)
+        found = [name.strip() or str(position) for position, name in enumerate(first)]
+        if not self.header:
+            found = [str(position) for position in range(len(first))]
+        check_distinct(f"{file}, line 1", found)
         if self.columns:
-            check_same_columns(self.files[0], self.columns, file, names)
-        self.columns = names
+            check_same_columns(self._first_file, self.columns, file, found)
+        else:
+            self.columns, self._first_file = found, file
+        return table
 
+    def _rows(self, table: _Table) -> Iterator[list[str]]:
+        rows = table.rows()
+        if self.header:
+            next(rows)
+        name = self.place.name(table.text.path)
+        width = len(self.columns)
+        for line, row in rows:
+            if len(row) != width:
+                if row:
+                    raise self._uneven(table.text.path, line, row)
+                if width > 1:
+                    continue  # an empty line
+                row = [""]  # how one empty field is written
+            row.append(f"{name}:{line}")
+            yield row
 
-def _find_delimiter(header: str) -> str:
-    """The delimiter that cuts the header into the most columns; the comma where there is but one column."""
-    return max(DELIMITERS, key=lambda delimiter: len(next(csv.reader([header], delimiter=delimiter))))
-
-
-def _check_width(file: Path, line: int, row: list[str], columns: list[str]) -> None:
-    if len(row) != len(columns):
-        raise UnreadableSource(
-            f"{file}, the row that begins at line {line}, has {len(row)} fields, but the header names {len(columns)} "
-            f"({', '.join(columns)}). Put fields with delimiters in double quotes, or mend the row."
+    def _uneven(self, file: Path, line: int, row: list[str]) -> UnreadableSource:
+        named = f"the header names {len(self.columns)} ({', '.join(self.columns)})"
+        return UnreadableSource(
+            f"{file}, the row that begins at line {line}, has {len(row)} fields, but "
+            f"{named if self.header else f'the first has {len(self.columns)}'}. Put fields with delimiters in double "
+            "quotes, or mend the row."
         )
+
+
+def _find(place: Place) -> list[Path]:
+    """Orange's own `.tab` files are another layout."""
+    return [file for file in place.find(SUFFIXES) if not is_orange(file)]
+
+
+def _num_characters(row: list[str]) -> int:
+    return sum(map(len, row)) + FIELD_COST * len(row)

@@ -12,11 +12,19 @@ class EmptySource(UserError):
 
 
 class MissingColumn(UserError):
-    """The text or label column is not in the source."""
+    """A column that params.yaml names is not in the source."""
 
 
 class UnusableQuery(UserError):
     """`data.where` cannot be evaluated over the source's columns."""
+
+
+class UnusableLabels(UserError):
+    """The label column holds measured numbers or texts, not classes."""
+
+
+class UnknownSplit(UserError):
+    """A row or a file does not say train, validation or test where it must."""
 
 
 class UnreadableSource(UserError):

@@ -1,0 +1,255 @@
+"""The sections of params.yaml about data: from the source to tokens."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
+
+from textmill.config.base import Count, Section, Share
+
+
+def _check_column(value: Any) -> Any:
+    named = isinstance(value, str) and bool(value)
+    if not named and (isinstance(value, bool) or not isinstance(value, int) or value < 0):
+        raise ValueError("a column is its name, or its position from 0")
+    return value
+
+
+Uri = Annotated[str, Field(min_length=1)]
+Column = Annotated[str | int, BeforeValidator(_check_column)]
+SPLITS = ("train", "validation", "test")
+
+
+class SplitSources(Section):
+    """A source for each split that is given."""
+
+    train: Uri = Field(description="Documents to learn from; validation and test are cut from it if they are null.")
+    validation: Uri | None = Field(description="Documents of the validation split, or null.")
+    test: Uri | None = Field(description="Documents of the test split, kept as they are, or null.")
+
+
+class Data(Section):
+    source: Annotated[
+        Annotated[Uri, Tag("one")] | Annotated[SplitSources, Tag("each")],
+        Discriminator(lambda value: "one" if isinstance(value, str) else "each"),
+    ] = Field(
+        description="Where the labelled texts are: a file, a glob such as data/inputs/part-*.csv.gz, a folder, "
+        "package://DISTRIBUTION@VERSION/PATH for files of an installed distribution, hf://datasets/NAME@REVISION, or "
+        "a mapping of train, validation and test to one of these each (validation and test may be null)."
+    )
+    watch: str = Field(
+        min_length=1,
+        description="The local path whose content makes ingest run again; a local source and local weights lie in it, "
+        "and nothing that the pipeline writes.",
+    )
+    where: str | None = Field(
+        description="A pandas query over the source's columns that picks the rows to use; null takes all. It sees "
+        "some thousand rows at a time, so that mean, quantile or duplicated are not those of the whole; `index` "
+        "is the number of the row, from 0."
+    )
+    header: bool = Field(
+        description="Whether the first line of CSV and TSV names the columns; without, they are named by position."
+    )
+    text: Column = Field(description="The column with the text: its name, or its position from 0.")
+    label: Column = Field(description="The column with the label: its name, or its position from 0.")
+    split: Column | None = Field(
+        description="The column that says train, validation (also valid, val, dev) or test of each row, or null."
+    )
+    group: Column | None = Field(
+        description="The column whose equal values stay in one split, such as an author, or null."
+    )
+    time: Column | None = Field(
+        description="The column with a date or a number that split.method time goes by, or null."
+    )
+    slices: list[Column] = Field(description="Columns that are kept, to evaluate by.")
+    label_corrections: str | None = Field(
+        description="A CSV that `textmill labels review` wrote and you filled in: it replaces labels; or null."
+    )
+
+    @property
+    def sources(self) -> dict[str | None, str]:
+        """The source of each given split; of all documents under None where there is but one source."""
+        if isinstance(self.source, str):
+            return {None: self.source}
+        return {name: uri for name in SPLITS if (uri := getattr(self.source, name)) is not None}
+
+    @model_validator(mode="after")
+    def _split_is_said_once(self) -> "Data":
+        if self.split is not None and not isinstance(self.source, str):
+            raise ValueError("split names a column, but source already gives each split a source of its own: drop one")
+        return self
+
+
+class RareLabels(Section):
+    min_documents: Count = Field(description="A label with fewer documents after cleaning is rare; 1 makes none rare.")
+    action: Literal["quarantine", "merge", "error"] = Field(
+        description="What becomes of documents with a rare label; merge renames the label."
+    )
+    merge_into: str | None = Field(description="The label that rare ones become with merge, such as other; else null.")
+
+    @model_validator(mode="after")
+    def _merge_has_a_name(self) -> "RareLabels":
+        if (self.action == "merge") != bool(self.merge_into):
+            raise ValueError("merge_into must name a label with action merge, and be null with the others")
+        return self
+
+
+class NearDuplicates(Section):
+    action: Literal["quarantine", "group", "ignore"] = Field(
+        description="Keep one of each cluster, or keep all but in one split (group), or do not look for them."
+    )
+    threshold: Share = Field(description="Jaccard similarity of word n-grams from which two texts are near duplicates.")
+    ngram: int = Field(ge=1, le=10, description="Words of an n-gram.")
+    num_hashes: int = Field(
+        ge=16, le=128, multiple_of=16, description="Length of a MinHash signature; memory grows with it."
+    )
+
+
+class Clean(Section):
+    labels: dict[str, str] | None = Field(
+        description="Label as found: label to use. Several may share one (aliases); a label that is not "
+        "listed goes to quarantine. null takes labels as they are."
+    )
+    label_case: Literal["keep", "lower"] = Field(description="Lower-case labels, so that Spam and spam are one.")
+    repair_unicode: bool = Field(description="Mend mojibake and broken Unicode (ftfy), normalise to NFC.")
+    html_to_text: bool = Field(description="Drop HTML tags and decode entities.")
+    remove_control: bool = Field(description="Drop control and invisible formatting characters.")
+    collapse_whitespace: bool = Field(description="Make any run of white space one space, and trim.")
+    lowercase: bool = Field(description="Lower-case texts.")
+    mask_urls: bool = Field(description="Replace web addresses by `<url>`.")
+    mask_emails: bool = Field(description="Replace e-mail addresses by `<email>`.")
+    mask_numbers: bool = Field(description="Replace numbers by `<number>`.")
+    min_characters: Count = Field(description="Shorter cleaned texts go to quarantine, in characters.")
+    max_characters: Count = Field(description="Longer cleaned texts go to quarantine, in characters.")
+    rare_labels: RareLabels
+    exact_duplicates: bool = Field(
+        description="Keep one of texts that are equal but for case and white space; conflicting labels go."
+    )
+    near_duplicates: NearDuplicates
+
+    @field_validator("labels", mode="before")
+    @classmethod
+    def _labels_are_text(cls, labels: Any) -> Any:
+        if not isinstance(labels, dict):
+            return labels
+        texts = {_as_label(key, key): _as_label(key, value) for key, value in labels.items()}
+        if len(texts) < len(labels):
+            raise ValueError(f"a label is listed twice, once in quotes: {', '.join(map(repr, labels))}")
+        return texts
+
+    @model_validator(mode="after")
+    def _bounds_are_ordered(self) -> "Clean":
+        if self.min_characters > self.max_characters:
+            raise ValueError(
+                f"min_characters ({self.min_characters}) must not exceed max_characters ({self.max_characters})"
+            )
+        return self
+
+
+def _as_label(key: Any, value: Any) -> str:
+    """A key or value of `labels` as text: YAML reads `0: negative` as an integer, `True: yes` as a truth value."""
+    if not isinstance(value, (str, int, float)) or not str(value).strip():
+        raise ValueError(f"the entry of {key!r} holds {value!r}, but a label is a text, a number or true or false")
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(int(value) if isinstance(value, float) and value.is_integer() else value).strip()
+
+
+class Split(Section):
+    train: Share = Field(description="Share of the documents to learn from.")
+    validation: Share = Field(description="Share that decides trials, epochs, temperature and selection.")
+    test: Share = Field(description="Share that decides nothing before the gate.")
+    method: Literal["stratified", "time"] = Field(
+        description="By a stable hash within each class, or by data.time: the oldest train, the newest test."
+    )
+    num_folds: int = Field(
+        ge=2, le=20, description="Folds of the train split, for out-of-fold probabilities and cross-validation."
+    )
+
+    @model_validator(mode="after")
+    def _shares_add_up(self) -> "Split":
+        total = self.train + self.validation + self.test
+        if abs(total - 1) > 1e-9:
+            raise ValueError(f"train + validation + test must be 1, not {total:g}")
+        return self
+
+
+Level = Literal["error", "warn"]
+_LEVEL = "error stops the pipeline, warn is shown in the report."
+
+
+class AtLeast(Section):
+    min: Annotated[float, Field(ge=0)] | None = Field(description="Smallest allowed value; null does not check.")
+    level: Level = Field(description=_LEVEL)
+
+
+class AtMost(Section):
+    max: Annotated[float, Field(ge=0)] | None = Field(description="Largest allowed value; null does not check.")
+    level: Level = Field(description=_LEVEL)
+
+
+class Between(Section):
+    min: Annotated[float, Field(ge=0)] | None = Field(description="Smallest allowed value; null does not check.")
+    max: Annotated[float, Field(ge=0)] | None = Field(description="Largest allowed value; null does not check.")
+    level: Level = Field(description=_LEVEL)
+
+    @model_validator(mode="after")
+    def _bounds_are_ordered(self) -> "Between":
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"min ({self.min:g}) must not exceed max ({self.max:g})")
+        return self
+
+
+class Labels(Section):
+    allowed: list[str] | None = Field(description="The labels there may be after cleaning; null does not check.")
+    level: Level = Field(description=_LEVEL)
+
+
+class Contract(Section):
+    sample_documents: Count = Field(
+        description="Texts that shortcuts, scripts and personal data are looked for in: the first by a hash of the id."
+    )
+    phone_region: str | None = Field(
+        pattern=r"^[A-Z]{2}$", description="Country of telephone numbers without a prefix, such as US; null: none."
+    )
+    documents: Between = Field(description="Documents after cleaning.")
+    documents_per_class: AtLeast = Field(description="Documents of each class after cleaning.")
+    documents_per_class_and_split: AtLeast = Field(description="Documents of each class in each split.")
+    classes: Between = Field(description="Classes; a larger number is a wrong label column.")
+    labels: Labels
+    missing_share: AtMost = Field(description="Share of rows without a text or a label, as found.")
+    duplicate_share: AtMost = Field(description="Share of rows that are exact or near duplicates.")
+    quarantine_share: AtMost = Field(description="Share of rows in quarantine, for whatever reason.")
+    characters: Between = Field(description="Median length of the documents, in characters.")
+    split_drift: AtMost = Field(
+        description="Largest difference of a class's share between any split and all documents."
+    )
+    reference_drift: AtMost = Field(
+        description="Largest difference of a class's share from contract.lock.yaml; a class that is not in it is 1."
+    )
+    leakage: AtMost = Field(description="Documents whose text, near duplicate or group lies in another split too.")
+    token_shortcut: AtMost = Field(
+        description="Matthews correlation of a class with the presence of one word, the highest there is."
+    )
+    prefix_shortcut: AtMost = Field(
+        description="Matthews correlation of a class with the first or last words of a text, the highest there is."
+    )
+    main_script_share: AtLeast = Field(description="Share of the documents that are mostly in the commonest script.")
+    email_share: AtMost = Field(description="Share of the documents with an e-mail address.")
+    phone_share: AtMost = Field(description="Share of the documents with a telephone number.")
+
+
+class TrainedTokenizer(Section):
+    algorithm: Literal["bpe", "wordpiece", "unigram"] = Field(
+        description="Byte-level BPE (the same at each training), WordPiece or Unigram."
+    )
+    vocabulary_size: int = Field(ge=300, le=200_000, description="Most tokens, special ones included.")
+    min_frequency: Count = Field(description="Fewest occurrences of a token (BPE and WordPiece).")
+    lowercase: bool = Field(description="Lower-case texts before they are cut into tokens.")
+
+
+class Tokenize(Section):
+    max_length: int = Field(ge=8, le=8192, description="Tokens kept of a document, special tokens included.")
+    tokenizer: Literal["weights", "trained"] = Field(
+        description="The tokenizer of the weights, or one that is trained on the train split."
+    )
+    trained: TrainedTokenizer

@@ -1,0 +1,78 @@
+"""The whole of params.yaml."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from textmill.config.base import Name, Section
+from textmill.config.compression import Compress
+from textmill.config.data import Clean, Contract, Data, Split, Tokenize
+from textmill.config.judging import Evaluate, Gate, Register, Report, Select
+from textmill.config.training import Baseline, Model, Train, Training, Tune
+
+# What the pipeline writes: nothing of it can be watched for changes of the input.
+OUTPUTS = (
+    *(f"data/{name}" for name in ("raw", "clean", "splits", "tokens", "validation", "audit", "out_of_fold.parquet")),
+    "models",
+    "reports",
+)
+
+
+class Params(Section):
+    project: Name = Field(description="Name of the MLflow experiment and of the registered model.")
+    seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = Field(description="The one seed of every random choice.")
+    data: Data
+    clean: Clean
+    split: Split
+    contract: Contract
+    tokenize: Tokenize
+    model: Model
+    baseline: Baseline
+    training: Training
+    tune: Tune
+    train: Train
+    compress: Compress
+    evaluate: Evaluate
+    select: Select
+    register_: Register = Field(alias="register")
+    gate: Gate
+    report: Report
+
+    @property
+    def weights(self) -> str:
+        """Where the pretrained weights of the active family are."""
+        return str(getattr(self.model, self.model.family).weights)
+
+    @model_validator(mode="after")
+    def _local_files_are_watched(self) -> "Params":
+        watch = Path(self.data.watch).resolve()
+        for output in OUTPUTS:
+            path = Path(output).resolve()
+            if watch == path or watch in path.parents or path in watch.parents:
+                raise ValueError(
+                    f"data.watch ({self.data.watch}) must not be or hold what the pipeline itself writes ({output}), "
+                    "nor lie in it; data/inputs is a good place"
+                )
+        for key, uri in self._named_files():
+            path = Path(uri).resolve()
+            if "://" not in uri and path != watch and watch not in path.parents:
+                raise ValueError(
+                    f"data.watch ({self.data.watch}) must be {key} ({uri}) or a folder that holds it, else a change "
+                    "of it would go unseen"
+                )
+        return self
+
+    def _named_files(self) -> Iterator[tuple[str, str]]:
+        for split, uri in self.data.sources.items():
+            yield f"data.source.{split}" if split else "data.source", uri
+        if self.data.label_corrections is not None:
+            yield "data.label_corrections", self.data.label_corrections
+        yield f"model.{self.model.family}.weights", self.weights
+
+    @model_validator(mode="after")
+    def _time_is_named(self) -> "Params":
+        if self.split.method == "time" and self.data.time is None:
+            raise ValueError("split.method is time, so data.time must name the column to go by; it is null")
+        return self

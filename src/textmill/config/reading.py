@@ -1,0 +1,82 @@
+"""Reads params.yaml, and tells its mistakes in our words."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from textmill.config.base import Section
+from textmill.config.params import Params
+from textmill.errors import UserError
+
+
+class InvalidParams(UserError):
+    """params.yaml is missing, is not YAML, or does not fit the schema."""
+
+
+def load_params(path: Path = Path("params.yaml")) -> Params:
+    """Read and validate params.yaml (YAML 1.2).
+
+    Raises:
+        InvalidParams: the file is missing, is not YAML, or a key is unknown, missing or out of range;
+            all faults are told at once.
+    """
+    from ruamel.yaml import YAML, YAMLError
+
+    try:
+        values = YAML(typ="safe", pure=True).load(path)
+    except FileNotFoundError:
+        raise InvalidParams(f"{path} is not here. Run from the repository root, where it lies.") from None
+    except YAMLError as error:
+        raise InvalidParams(f"{path} is not valid YAML: {error}") from None
+    if not isinstance(values, dict):
+        raise InvalidParams(f"{path} must hold a mapping of sections, found {type(values).__name__}.")
+    try:
+        return Params(**values)
+    except ValidationError as error:
+        raise InvalidParams(_explain(path, error)) from None
+
+
+def _explain(path: Path, error: ValidationError) -> str:
+    lines = [f"{path} has {error.error_count()} mistake(s):"]
+    for fault in error.errors():
+        place = fault["loc"]
+        key = ".".join(_written(place)) or "(whole file)"
+        if fault["type"] == "extra_forbidden":
+            lines.append(f"  {key}: no such key; allowed here: {', '.join(_allowed_keys(place[:-1]))}")
+        elif fault["type"] == "missing":
+            lines.append(f"  {key}: this key is missing; every knob must be written")
+        else:
+            message = fault["msg"].removeprefix("Value error, ")
+            shown = "" if isinstance(fault["input"], (dict, Section)) else f", found {fault['input']!r}"
+            lines.append(f"  {key}: {message}{shown}")
+    lines.append("See the comments in params.yaml and docs/params.md; `git diff params.yaml` shows what changed.")
+    return "\n".join(lines)
+
+
+def _written(place: Sequence[int | str]) -> Iterator[str]:
+    """The keys as the user wrote them: pydantic adds which of several forms it took a value for."""
+    for before, key in zip([None, *place], place, strict=False):
+        if isinstance(before, int) and key in ("quantize", "prune", "distill"):
+            continue
+        if before == "source" and key in ("one", "each"):
+            continue
+        yield str(key)
+
+
+def _allowed_keys(place: Sequence[int | str]) -> list[str]:
+    schema = Params.model_json_schema(by_alias=True)
+    node: dict[str, Any] = schema
+    for key in place:
+        if key == "each" and "oneOf" in node:  # a source for each split
+            node = node["oneOf"][1]
+        elif "discriminator" in node:  # `key` is a step's method
+            node = {"$ref": node["discriminator"]["mapping"][key]}
+        elif "patternProperties" in node:  # `key` is a recipe's name
+            (node,) = node["patternProperties"].values()
+        else:
+            node = node["items"] if "items" in node else node["properties"][key]
+        if "$ref" in node:
+            node = schema["$defs"][node["$ref"].rsplit("/", 1)[-1]]
+    return sorted(node["properties"])

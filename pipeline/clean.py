@@ -43,11 +43,10 @@ def run(params: Params, paths: Paths) -> None:
     )
     banding = None if near.action == "ignore" else choose_banding(near.threshold, near.ngram, near.num_hashes)
     columns = column_names(paths.raw_documents)
-    labels, corrections = (
-        LabelRules(clean.labels, clean.label_case),
-        Corrections(read_table(paths.corrections), rare.merge_into),
-    )
-    with alone(paths, "clean"), _workplace(paths.clean_documents.parent) as folder:
+    labels = LabelRules(clean.labels, clean.label_case)
+    corrections = Corrections(read_table(paths.corrections), rare.merge_into)
+    here = Paths(paths.root, paths.root)  # experiments in folders of their own may clean at the same time
+    with alone(here, "clean"), _workplace(paths.clean_documents.parent) as folder:
         index = None if banding is None else NearDuplicateIndex(folder, near.threshold)
         verdicts = Verdicts(drop_duplicates=clean.exact_duplicates, near=index, near_action=near.action, rare=rare)
         cleaner = RowCleaner(rules, banding, labels, corrections, verdicts, index)
@@ -56,10 +55,9 @@ def run(params: Params, paths: Paths) -> None:
         raw = _show_progress(iter_table(paths.raw_documents, batch_rows))
         write_table(cleaned, cleaner.clean(raw, num_workers), with_slices(DOCUMENTS, columns))
         settlement = verdicts.settle()
-        write_table(
-            paths.clean_documents, settlement.keep(iter_table(cleaned, batch_rows)), with_slices(DOCUMENTS, columns)
-        )
+        kept = settlement.keep(iter_table(cleaned, batch_rows))
         gone = settlement.quarantine(iter_table(paths.raw_documents, batch_rows))
+        write_table(paths.clean_documents, kept, with_slices(DOCUMENTS, columns))
         write_table(paths.quarantine, gone, with_slices(QUARANTINE, columns))
     summary = settlement.summary(cleaner.repaired, corrections.applied)
     write_json(paths.clean_summary, summary)

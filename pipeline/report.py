@@ -1,10 +1,11 @@
 """One self-contained page with the story of the run, and a model card; both are attached to the chosen model.
 
 Reads: reports/selection.json, reports/registration.json, reports/test/NAME of every recipe of params.yaml and of the
-    baseline, data/raw/source.json, data/clean/summary.json, data/validation/report.json, data/tokens/tokens.json,
-    data/audit, models/search/study.json, models/trained/curves.csv, data/splits/test.parquet (texts of mistakes).
+    baseline, data/raw/source.json, data/clean/summary.json, data/validation/report.json and profile.json,
+    data/tokens/tokens.json, data/audit, models/search/study.json, models/trained/curves.csv,
+    data/splits/test.parquet (texts of mistakes).
 Writes: reports/page/index.html, reports/page/model_card.md.
-Params: project, seed, data, compress.recipes, gate, report.
+Params: project, seed, compress.recipes, gate, report.
 """
 
 from pipeline import Params, Paths, main

@@ -116,8 +116,10 @@ def iter_table(path: Path, batch_size: int = 8192, columns: list[str] | None = N
     """Stream a table in batches of at most `batch_size` rows. Raises: MissingArtifact."""
     try:
         with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size, columns=columns):
-                yield batch.to_pandas()
+            # A row group at a time: a reader of all of them holds the bytes of each until the end.
+            for group in range(file.num_row_groups):
+                for batch in file.iter_batches(batch_size, row_groups=[group], columns=columns):
+                    yield batch.to_pandas()
     except (FileNotFoundError, pa.ArrowInvalid) as error:
         raise _missing(path, error) from None
 

@@ -1,4 +1,4 @@
-"""Datasets with published test sets, from their presets, ingest to tokenize: counts add up, leaks are taken from train."""
+"""Datasets with published test sets, from their presets, ingest to tokenize: counts add up, leaks leave train."""
 
 import json
 

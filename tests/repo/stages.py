@@ -21,6 +21,7 @@ LEFT_OUT = {
         for path in (ROOT / "src/textmill" / room).glob("*.py")
     ),
     "src/textmill/errors.py",
+    "src/textmill/hub.py",
     "src/textmill/paths.py",
     "src/textmill/presets.py",
     "src/textmill/tracking.py",
@@ -78,8 +79,11 @@ def import_closure(file: str) -> set[str]:
 
 @cache
 def _imports(file: str) -> list[str]:
+    if not file.endswith(".py"):
+        return []
     tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
     names: list[str] = []
+    templates: list[str] = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
@@ -88,7 +92,9 @@ def _imports(file: str) -> list[str]:
             names += [node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)]
         elif isinstance(node, ast.Dict):
             names += _plug_ins(node)
-    return [path for name in names for path in _files(name)]
+        elif _is_text(node) and node.value.endswith(".j2"):  # type: ignore[attr-defined]
+            templates.append(f"src/textmill/reporting/templates/{node.value}")  # type: ignore[attr-defined]
+    return [*templates, *(path for name in names for path in _files(name))]
 
 
 def _plug_ins(table: ast.Dict) -> list[str]:
@@ -113,10 +119,12 @@ def _files(name: str) -> list[str]:
     return [path.relative_to(ROOT).as_posix() for path in candidates if path.is_file()]
 
 
-def _is_text(node: ast.expr) -> bool:
+def _is_text(node: ast.AST) -> bool:
     return isinstance(node, ast.Constant) and isinstance(node.value, str)
 
 
 def _is_only_docstring(file: str) -> bool:
+    if not file.endswith("__init__.py"):
+        return False
     body = ast.parse((ROOT / file).read_text(encoding="utf-8")).body
-    return file.endswith("__init__.py") and all(isinstance(n, ast.Expr) and _is_text(n.value) for n in body)
+    return all(isinstance(n, ast.Expr) and _is_text(n.value) for n in body)

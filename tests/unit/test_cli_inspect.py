@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from pipeline import ingest
 from tests.corpora import movie_reviews
 from tests.tiny_run import REPOSITORY
+from tests.unit.test_assets import write_dataset
 from textmill.artifacts import read_json, read_table
 from textmill.cli import app
 from textmill.config import load_params
@@ -190,8 +191,8 @@ def test_the_printed_block_runs(write, place, here):
     assert facts["layout"] == record["layout"]
 
 
-@pytest.mark.parametrize("kind", ["csv", "folders", "dataset", "column"])
-def test_given_splits_run(kind, here):
+@pytest.mark.parametrize("kind", ["csv", "folders", "dataset", "column", "hub"])
+def test_given_splits_run(kind, here, monkeypatch):
     datasets = pytest.importorskip("datasets") if kind == "dataset" else None
     splits = {"train": TABLE[:40], "validation": TABLE[40:50], "test": TABLE[50:]}
     source = here / "data/inputs/s"
@@ -209,7 +210,13 @@ def test_given_splits_run(kind, here):
             for number, text, label in part.itertuples(index=False):
                 (source / name / label).mkdir(parents=True, exist_ok=True)
                 (source / name / label / f"{number}.txt").write_text(text)
-    found = call("data/inputs/s")
+    uri = "data/inputs/s"
+    if kind == "hub":
+        uri = "hf://datasets/owner/reviews@main"
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(here / "hub"))
+        files = {f"data/{name}-00000-of-00001.csv": part.to_csv(index=False) for name, part in splits.items()}
+        write_dataset(here / "hub", "owner/reviews", files)
+    found = call(uri)
     assert "given splits: train 40, validation 10, test 10" in found.stdout, found.output
     documents, record = run_ingest(paste(printed_block(found.stdout), here), here)
     assert (
@@ -241,13 +248,13 @@ def test_nothing_but_paths_is_wider_than_the_terminal(width, here):
 
 
 def test_control_characters_do_not_reach_the_terminal(here):
-    rows = [{"te\x1b[2Jxt": f"\x1b[31mred\x07 [bold]not markup[/bold] {n}", "label": "a\x1b]b"} for n in range(4)]
+    rows = [{"my\x1b[2Jtext": f"\x1b[31mred\x07 [bold]not markup[/bold] {n}", "label": "a\x1b]b"} for n in range(4)]
     (here / "s.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     found = call("s.jsonl")
     assert found.exit_code == 0, found.output
     assert "\x1b" not in found.stdout and "\x07" not in found.stdout
     assert "[bold]not markup[/bold]" in found.stdout
-    assert 'text: "te\\e[2Jxt"' in printed_block(found.stdout)
+    assert 'text: "my\\e[2Jtext"' in printed_block(found.stdout)
 
 
 def test_many_labels_have_a_tail(here):

@@ -14,7 +14,7 @@ def inspect(
         bool | None,
         typer.Option("--header/--no-header", help="Whether the first line of CSV and TSV names the columns. [guessed]"),
     ] = None,
-    rows: Annotated[int | None, typer.Option("--rows", min=1, help="Look at the first ROWS of each file only.")] = None,
+    rows: Annotated[int | None, typer.Option("--rows", min=1, help="Look at the first ROWS of each split.")] = None,
     text: Annotated[str | None, typer.Option("--text", help="The column with the text. [guessed]")] = None,
     label: Annotated[str | None, typer.Option("--label", help="The column with the label. [guessed]")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="All that was found, as JSON.")] = False,
@@ -36,7 +36,7 @@ def inspect(
     from textmill.cli.inspection_view import show
     from textmill.data.inspection import inspect as look
 
-    with show_progress("Reading") as advance:
+    with show_progress("Reading twice") as advance:
         facts = look(source, header, rows, text, label, advance)
     if as_json:
         typer.echo(json.dumps(facts, indent=2, ensure_ascii=False))

@@ -240,7 +240,7 @@ class Contract(Section):
 
 class TrainedTokenizer(Section):
     algorithm: Literal["bpe", "wordpiece", "unigram"] = Field(
-        description="Byte-level BPE (the same at each training), WordPiece or Unigram."
+        description="Byte-level BPE, WordPiece, or Unigram, which differs in some tokens from one training to the next."
     )
     vocabulary_size: int = Field(ge=300, le=200_000, description="Most tokens, special ones included.")
     min_frequency: Count = Field(description="Fewest occurrences of a token (BPE and WordPiece).")

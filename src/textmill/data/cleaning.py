@@ -22,9 +22,11 @@ STEPS: dict[str, Callable[[str], str]] = {
     "collapse_whitespace": collapse_whitespace,
 }
 TEXT_REASONS = ("empty_text", "too_short", "too_long")
-# A text so many times as long as the longest allowed is not cleaned at all, and too long: markup and white space
-# that make up 95 % of a text are no document, and 50 MB of them would take seconds.
+# A text so many times as long as the longest allowed is too long, and is not cleaned: markup and white space that make
+# up 95 % of a text are no document, and 50 MB of them would take seconds.
 HOPELESS = 20
+# The same for the costliest step, without markup and white space: mojibake is at most four times as long as the text.
+HOPELESS_TO_REPAIR = 4
 
 
 @dataclass(frozen=True)
@@ -53,16 +55,24 @@ def clean_texts(texts: Sequence[str | None], rules: TextRules) -> tuple[list[str
     cleaned: list[str] = []
     reasons: list[str | None] = []
     for text in texts:
-        if text is None or len(text) > HOPELESS * rules.max_characters:
-            reason: str | None = "empty_text" if text is None else "too_long"
-        else:
-            for name, step in steps:
-                before, text = text, step(text)
-                changed[name] += text != before
-            reason = find_text_reason(text, rules)
-        cleaned.append(text if text and reason is None else "")
+        found, reason = ("", "empty_text") if text is None else _clean(text, steps, rules, changed)
+        cleaned.append(found if reason is None else "")
         reasons.append(reason)
     return cleaned, reasons, changed
+
+
+def _clean(
+    text: str, steps: Sequence[tuple[str, Callable[[str], str]]], rules: TextRules, changed: Counter[str]
+) -> tuple[str, str | None]:
+    if len(text) > HOPELESS * rules.max_characters:
+        return "", "too_long"
+    longest = HOPELESS_TO_REPAIR * rules.max_characters
+    for name, step in steps:
+        if name == "repair_unicode" and len(text) > longest and len(collapse_whitespace(text)) > longest:
+            return "", "too_long"
+        before, text = text, step(text)
+        changed[name] += text != before
+    return text, find_text_reason(text, rules)
 
 
 def find_text_reason(text: str, rules: TextRules) -> str | None:

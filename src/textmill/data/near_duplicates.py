@@ -9,7 +9,6 @@ Shapes: N documents of the index, P pairs, S shingles.
 Sources: as in shingles.py; Cohen and Kaplan, Summarizing data using bottom-k sketches (2007), for long documents.
 """
 
-import mmap
 from pathlib import Path
 from typing import IO
 
@@ -131,48 +130,46 @@ def _contains(ordered: Codes, codes: Codes) -> npt.NDArray[np.bool_]:
 
 
 class _Shingles:
-    """The shingles of all documents, in a file that is mapped into memory while they are compared."""
+    """The shingles of all documents, in a file of which only what is compared is read.
+
+    (Mapped into memory, it would count as ours as a whole: the kernel maps what lies around each page.)
+    """
 
     def __init__(self, path: Path, sizes: npt.NDArray[np.int32]) -> None:
-        self.sizes = sizes
-        self.begins = np.cumsum(sizes, dtype=np.int64) - sizes
-        self._path = path
+        self.sizes = sizes.astype(np.int64)
+        self.begins = np.cumsum(self.sizes) - self.sizes
+        self._file = path.open("rb", buffering=0)
 
     def __enter__(self) -> "_Shingles":
-        if self._path.stat().st_size:
-            with self._path.open("rb") as file:
-                self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         return self
 
     def __exit__(self, *_: object) -> None:
-        if hasattr(self, "_map"):
-            self._map.close()
+        self._file.close()
 
     def are_near(
         self, left_P: npt.NDArray[np.int64], right_P: npt.NDArray[np.int64], threshold: float
     ) -> npt.NDArray[np.bool_]:
         """Does the similarity of each pair of documents reach the threshold? bool [P]."""
         near_P = np.zeros(len(left_P), bool)
-        work = np.cumsum(self.sizes[left_P].astype(np.int64) + self.sizes[right_P])
+        work = np.cumsum(self.sizes[left_P] + self.sizes[right_P])
         start = 0
         while start < len(left_P):
             done = work[start - 1] if start else 0
             end = max(start + 1, int(np.searchsorted(work, done + _CHUNK, side="right")))
             near_P[start:end] = self._similarity(left_P[start:end], right_P[start:end]) >= threshold - 1e-9
             start = end
-        if hasattr(self, "_map") and hasattr(mmap, "MADV_DONTNEED"):
-            self._map.madvise(mmap.MADV_DONTNEED)  # else every page that was looked at counts as ours
         return near_P
 
     def _similarity(self, left_P: npt.NDArray[np.int64], right_P: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         """Jaccard similarity; where a document has more than SKETCH shingles, that of the smallest SKETCH of both."""
         both = np.concatenate([left_P, right_P])
-        sizes = self.sizes[both].astype(np.int64)
+        documents, which = np.unique(both, return_inverse=True)
+        shingles = self._read(documents)
+        begins = np.cumsum(self.sizes[documents]) - self.sizes[documents]
+        sizes = self.sizes[both]
         pair_S = np.repeat(np.tile(np.arange(len(left_P)), 2), sizes)
-        places_S = np.arange(sizes.sum()) + np.repeat(self.begins[both] - (np.cumsum(sizes) - sizes), sizes)
-        shingles = np.frombuffer(self._map, np.uint32)
+        places_S = np.arange(sizes.sum()) + np.repeat(begins[which] - (np.cumsum(sizes) - sizes), sizes)
         keys_S = np.sort((pair_S.astype(np.uint64) << _HALF) | shingles[places_S])
-        del shingles  # a map that is looked at cannot be closed
         pair_S = (keys_S >> _HALF).astype(np.int64)
         again_S = np.append(False, keys_S[1:] == keys_S[:-1])  # the second time, so in both
         distinct_P = np.bincount(pair_S[~again_S], minlength=len(left_P))
@@ -181,3 +178,10 @@ class _Shingles:
         limit_P = np.where(is_cut_P, np.minimum(distinct_P, SKETCH), distinct_P)
         shared_P = np.bincount(pair_S[again_S & (rank_S < limit_P[pair_S])], minlength=len(left_P))
         return shared_P / limit_P
+
+    def _read(self, documents: npt.NDArray[np.int64]) -> npt.NDArray[np.uint32]:
+        parts = []
+        for begin, size in zip(self.begins[documents].tolist(), self.sizes[documents].tolist(), strict=True):
+            self._file.seek(4 * begin)
+            parts.append(self._file.read(4 * size))
+        return np.frombuffer(b"".join(parts), np.uint32)

@@ -57,7 +57,7 @@ def tokenize(
 ) -> dict[str, Any]:
     """Write tokenizer.json and the arrays of every split into `folder`; return the content of tokens.json.
 
-    Held in memory: a batch of texts, its tokens, and 36 bytes a document.
+    Held in memory: a batch of texts, its tokens, and some 60 bytes a document.
 
     Args:
         splits: table by name of the split; `train` gives the labels and, if one is trained, the tokenizer.

@@ -59,8 +59,8 @@ def find_token(folder: Path, tokenizer: Tokenizer, pad_id: int) -> str:
     token = tokenizer.id_to_token(pad_id)
     if token is None:
         raise UnusableTokenizer(
-            f"{folder} pads with the id {pad_id}, but its tokenizer.json has no such token, so that none can be trained "
-            "in its place. Set pad_token_id in config.json to a token of the vocabulary."
+            f"{folder} pads with the id {pad_id}, but its tokenizer.json has no such token, so that none can take its "
+            "place in a trained one. Set pad_token_id in config.json to a token of the vocabulary."
         )
     return token
 

@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from markupsafe import Markup, escape
-
 from textmill.reporting.templating import new_environment
 
 _TITLES = {
@@ -36,7 +34,6 @@ def render_contract_page(
         reference: what contract.lock.yaml holds under this key.
     """
     env = new_environment(autoescape=True)
-    env.filters["key"] = lambda key: escape(key).replace("_", Markup("_<wbr>"))  # a long one may be parted there
     rows = report["expectations"]
     failed = [row for row in rows if not row["passed"]]
     suites = [

@@ -1,6 +1,7 @@
 """What a run made, in a few lines for the terminal."""
 
 from dataclasses import replace
+from typing import Any
 
 from rich.console import Console
 from rich.panel import Panel
@@ -9,6 +10,7 @@ from rich.text import Text
 
 from textmill.config import Params
 from textmill.paths import Paths
+from textmill.reporting.data_story import read_data_story
 from textmill.reporting.facts import Facts, gather
 from textmill.reporting.page import say_ms, say_size
 
@@ -31,7 +33,9 @@ def show(params: Params, paths: Paths, aliases: dict[str, int] | None = None, co
         now = {f"{alias}_version": aliases.get(alias) for alias in ("champion", "challenger")}
         facts = replace(facts, registration={**facts.registration, **now})
     console.print()
-    console.print(Panel(_table(facts), title=Text(params.project, style="bold"), title_align="left", expand=False))
+    table = _table(facts)
+    table.add_row("data", _data(read_data_story(paths)))
+    console.print(Panel(table, title=Text(params.project, style="bold"), title_align="left", expand=False))
     console.print(Text(facts.comparison.sentence, style="green" if facts.comparison.verdict == "better" else "yellow"))
     if paths.page.exists():
         console.print(Text(f"The whole story: {paths.page.relative_to(paths.root)}"))
@@ -58,6 +62,16 @@ def _table(facts: Facts) -> Table:
     table.add_row("latency", f"{say_ms(chosen['latency_p50_ms'])} a text, p95 {say_ms(chosen['latency_p95_ms'])}")
     table.add_row("gate", _gate(facts))
     return table
+
+
+def _data(story: dict[str, Any]) -> Text:
+    clean, total, failed = story["clean"], story["contract"]["num_expectations"], story["failed"]
+    text = Text(
+        f"{clean['kept']:,} of {clean['ingested']:,} rows kept, "
+        f"{total - len(failed)} of {total} expectations of the contract met"
+    )
+    warnings = "".join(f"\nnote: {row['description']}: found {row['observed']}" for row in failed)
+    return text.append(warnings, style="yellow")
 
 
 def _gate(facts: Facts) -> Text:

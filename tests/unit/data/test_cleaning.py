@@ -87,6 +87,15 @@ def test_markup_may_take_up_most_of_a_text():
     assert clean_texts([text * 5], rules(high=100))[1] == ["too_long"]
 
 
+def test_a_text_too_long_to_repair_costs_little():
+    started = time.process_time()
+    for text in ("schÃ¶n \x96 " * 150_000, "<p>schÃ¶n \x96 " * 120_000):
+        assert clean_texts([text], rules(ALL, high=100_000))[1] == ["too_long"]
+    assert time.process_time() - started < 1
+    mended = "Ã¶" * 80 + " " * 500
+    assert clean_texts([mended], rules(high=81))[0] == ["ö" * 80]
+
+
 def test_a_hopeless_text_costs_no_time():
     """50 MB of what takes every step the longest."""
     text = "<p>schÃ¶n \x96 www.x.org " * 2_000_000

@@ -11,7 +11,7 @@ from tests.corpora import bbc_news, long_movie_reviews
 from tests.unit.data.test_shingles import shingles_of
 from textmill.data.duplicates import normalise
 from textmill.data.near_duplicates import MIN_RECALL, NearDuplicateIndex, choose_banding
-from textmill.data.shingles import SKETCH, sketch
+from textmill.data.shingles import SKETCH, Sketches, sketch
 
 THRESHOLD = 0.8
 
@@ -120,6 +120,28 @@ def test_long_documents_are_compared_by_a_part_of_their_shingles(tmp_path):
     assert is_found[similarity >= THRESHOLD + 0.05].all()
     assert not is_found[similarity < THRESHOLD - 0.05].any()
     assert (similarity < THRESHOLD - 0.05).sum() > 8 < (similarity >= THRESHOLD + 0.05).sum()
+
+
+def test_long_documents_of_different_length(tmp_path):
+    """The smallest hashes of a text reach further than those of one that is twice as long and holds it."""
+    words = [f"w{i}" for i in range(8 * SKETCH)]
+    texts = [" ".join(words), " ".join(words[: 4 * SKETCH])]
+    assert jaccard(*texts) == pytest.approx(0.5, abs=0.001)
+    assert find(texts, tmp_path, threshold=0.44) == [(0, 1)]
+    assert find(texts, tmp_path, threshold=0.56) == []
+
+
+def of_numbers(*sets, bands):
+    """Sketches of texts with these shingles and bands."""
+    arrays = [np.array(sorted(numbers), np.uint32) for numbers in sets]
+    return Sketches(np.array(bands, np.uint32), np.array(list(map(len, arrays)), np.int32), np.concatenate(arrays))
+
+
+def test_what_is_unlike_the_first_of_a_bucket_is_compared_with_the_next(tmp_path):
+    index = NearDuplicateIndex(tmp_path, THRESHOLD)
+    sets = [range(i, i + 10) for i in (0, 100, 200, 100, 300, 200)]
+    index.add(of_numbers(*sets, bands=[[7, 7]] * 6))
+    assert index.find_pairs(np.arange(6)).tolist() == [[1, 3], [2, 5]]
 
 
 def test_texts_without_words_are_like_no_other(tmp_path):

@@ -15,7 +15,7 @@ from textmill.data.scripts import script_of
         ("Smart, funny and moving", "Latin"),
         ("Größe & Ærø", "Latin"),
         ("Быстрая лиса", "Cyrillic"),
-        ("Η γρήγορη αλεπού", "Greek"),
+        ("η γρήγορη αλεπού", "Greek"),
         ("快速的棕色狐狸", "Han"),
         ("素早い茶色の狐", "Japanese"),
         ("新幹線が東京駅に到着", "Japanese"),

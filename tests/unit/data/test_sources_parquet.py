@@ -104,6 +104,17 @@ def test_a_page_that_repeats_a_long_text_does_not_fill_the_memory(tmp_path):
             assert 0 < len(batch) <= 33  # megabytes
 
 
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.binary(), pa.dictionary(pa.int32(), pa.string())])
+def test_row_groups_that_repeat_and_others_come_out_alike(kind, tmp_path):
+    """A row group of few texts is read by its dictionary, one of many texts is not."""
+    texts = ["same"] * 50 + [f"{number} " + "different " * 20 for number in range(50)] + [None] * 50 + ["same"] * 50
+    table = pa.table({"text": pa.array(texts, pa.string()).cast(kind), "label": ["a", "b"] * 100})
+    pq.write_table(table, tmp_path / "s.parquet", row_group_size=50)
+    for batch_size in (7, 70, 1000):
+        found, _ = read(tmp_path / "s.parquet", batch_size=batch_size)
+        assert list(found["text"]) == texts
+
+
 def test_compressed_parquet_is_told(tmp_path):
     write_parquet(tmp_path).rename(tmp_path / "s.parquet.gz")
     with pytest.raises(UnreadableSource, match="compressed in itself"):

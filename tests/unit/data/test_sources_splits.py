@@ -78,7 +78,7 @@ def test_splits_without_train_are_told(tmp_path):
 
 def test_a_split_said_twice_is_told(tmp_path):
     (tmp_path / "s.csv").write_text("text,label,part\na,1,test\n")
-    with pytest.raises(UnknownSplit, match="already says the split"):
+    with pytest.raises(UnknownSplit, match=r"said twice: by data\.split \(part\) and by data\.source by its mapping"):
         read({"train": tmp_path / "s.csv", "test": tmp_path / "s.csv"}, split="part")
 
 
@@ -91,6 +91,9 @@ def test_a_dataset_dict_says_its_splits(tmp_path):
     assert record["given_splits"] == {"train": 4, "test": 4}
     assert record["ignored"] == ["extra/"]
     assert table["split"].notna().all()
+    with pytest.raises(UnknownSplit, match=r"said twice: by data\.source by its mapping and by 2 file\(s\) of .*saved"):
+        read({"train": tmp_path / "saved", "test": tmp_path / "saved" / "test"})
+    assert len(read({"train": tmp_path / "saved" / "train", "test": tmp_path / "saved" / "test"})[0]) == 8
 
 
 def test_globs(tmp_path, monkeypatch):

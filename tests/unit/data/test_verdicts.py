@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -13,7 +14,7 @@ from textmill.data.labels import RareLabels
 from textmill.data.near_duplicates import NearDuplicateIndex, choose_banding
 from textmill.data.quarantine import NothingToLearn
 from textmill.data.reasons import REASONS, REPLACED
-from textmill.data.shingles import sketch
+from textmill.data.shingles import Sketches, sketch
 from textmill.data.verdicts import TooRare, Verdicts
 
 NONE_RARE = RareLabels(1, "error", None)
@@ -91,12 +92,17 @@ def test_a_chain_is_one_group(tmp_path):
     assert settlement.summary(Counter(), [])["near_duplicates"] == {"num_clusters": 1, "largest": 4}
 
 
-def test_what_is_only_near_to_what_went_is_compared_with_the_rest(tmp_path):
-    """1 takes 2 away; 3 and 4 are near 2 and each other, but not near 1, and 2 led all buckets that they share."""
-    words = [f"w{i}" for i in range(400)]
-    texts = [sentence(*range(40, 80), words=words), sentence(words=words)]
-    texts += [sentence(*range(200, 230), words=words), sentence(*range(200, 231), words=words)]
-    told, stays = fates(*settle([(t, "x", None, None) for t in texts] + [("else", "y", None, None)], folder=tmp_path))
+def test_what_was_only_compared_with_a_text_that_went_is_compared_again(tmp_path):
+    """The first takes the second away, which led the only buckets where the third and the fourth met."""
+    index = NearDuplicateIndex(tmp_path, 0.8)
+    sets = [range(20), range(2, 20), range(4, 21), range(4, 22), range(50, 60)]
+    bands = [[1, 10], [1, 20], [3, 20], [4, 20], [5, 50]]
+    sizes = np.array([len(numbers) for numbers in sets], np.int32)
+    index.add(Sketches(np.array(bands, np.uint32), sizes, np.concatenate(sets).astype(np.uint32)))
+    verdicts = Verdicts(drop_duplicates=True, near=index, near_action="quarantine", rare=NONE_RARE)
+    names = [f"{i:016x}" for i in range(1, 6)]
+    verdicts.add(ids=names, splits=[None] * 5, labels=list("xxxxy"), reasons=[None] * 5, clusters=list(range(5)))
+    told, stays = fates(verdicts.settle(), [pd.DataFrame({"id": names})])
     assert told == {2: ["near_duplicate", 1], 4: ["near_duplicate", 3]}
     assert stays == [1, 3, 5]
 

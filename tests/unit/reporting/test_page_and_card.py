@@ -1,6 +1,7 @@
 """The page and the card of a finished run: self-contained, escaped, and true to the reports."""
 
 import html
+import io
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -9,8 +10,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from rich.console import Console
 from ruamel.yaml import YAML
 
+from tests.tiny_reports import write_data_reports
 from tests.tiny_run import tiny_run, write_params
 from textmill.artifacts import MissingArtifact, read_json, read_table, write_json, write_table
 from textmill.baseline.label_audit import LABEL_ISSUES
@@ -19,6 +22,7 @@ from textmill.paths import Paths
 from textmill.reporting.card import render_card
 from textmill.reporting.facts import Facts, gather
 from textmill.reporting.page import render_page
+from textmill.reporting.summary import show
 
 EVIL = "<script>alert('x')</script> & \"friends\""
 
@@ -30,34 +34,13 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Paths:
     test = read_table(paths.split("test"))
     test["text"] = EVIL
     test.to_parquet(paths.split("test"))
-    write_data_reports(paths)
+    write_data_reports(paths, EVIL)
+    write_model_reports(paths)
     return paths
 
 
-def write_data_reports(paths: Paths) -> None:
-    """Reports of the stages before evaluation, in their formats."""
-    expectation = {"suite": "clean", "expectation": "column_value_lengths_to_be_between", "column": "text"}
-    expectation |= {"setting": "contract.characters", "description": "Median length of a document", "passed": True}
-    expectation |= {"required": "at least 10", "observed": 1250.5, "level": "error", "examples": []}
-    warning = {**expectation, "description": f"Best token of {EVIL}", "passed": False, "level": "warn"}
-    warning |= {"examples": [EVIL], "observed": 0.987654321, "setting": "contract.token_shortcut"}
-    source = {"uri": f"data/{EVIL}.csv", "sha256": "ab" * 32, "where": None, "num_documents": 5010}
-    source |= {"rows_in_source": 6000, "given_splits": None, "label_corrections": None, "re_encoded": []}
-    source |= {"ignored": [], "empty_classes": [], "parts": [{"split": None, "num_rows": 5010}]}
-    write_json(paths.source, source)
-    counts = {"ingested": 5010, "kept": 5000, "quarantined": 10, "labels": {"negative": 2500, EVIL: 2500}}
-    counts |= {"reasons": {"empty_text": 7, "duplicate": 0, "leaks_into_test": 3}, "repaired": {"html_to_text": 4321}}
-    counts |= {"merged_labels": {}, "near_duplicates": {"num_clusters": 0, "largest": 0}, "corrections": []}
-    write_json(paths.clean_summary, {**counts, "leaks": {"exact": 1, "near": 2}})
-    report = {"passed": True, "num_expectations": 2, "num_warnings": 1, "expectations": [expectation, warning]}
-    write_json(paths.validation_report, report)
-    of_class = {"documents": 2500, "train": 1751, "validation": 374, "test": 375}
-    write_json(paths.profile, {"classes": {"negative": of_class, EVIL: of_class}})
-    audit = {"num_documents": 3500, "num_issues": 7, "share": 0.002, "agreement": 0.876, "per_label": {}}
-    write_json(paths.label_audit, audit)
-    issue = {"rank": 1, "id": "feedbeef", "text": EVIL, "label": "negative", "suggested": "positive"}
-    write_table(paths.label_issues, pd.DataFrame([{**issue, "self_confidence": 0.1, "confidence": 0.9}]), LABEL_ISSUES)
-    write_json(paths.tokens / "tokens.json", token_report())
+def write_model_reports(paths: Paths) -> None:
+    """Reports of search, training and registration."""
     trial = {"number": 0, "state": "complete", "score": 0.7, "values": {"learning_rate": 1e-4}, "seconds": 1.0}
     pruned = {**trial, "number": 1, "state": "pruned", "score": 0.6}
     failed = {**trial, "number": 2, "state": "fail", "score": None}
@@ -74,19 +57,6 @@ def write_data_reports(paths: Paths) -> None:
     versions = {"full": entry, "chosen": {**entry, "name": "int8", "version": 2}}
     record = {"model_name": "tiny", "versions": versions, "gate": gate}
     write_json(paths.registration, {**record, "champion_version": 2, "challenger_version": None})
-
-
-def token_report() -> dict[str, Any]:
-    """tokens.json of the tokenizer of the weights."""
-    split = {"num_documents": 3502, "num_tokens": 70040, "truncated_share": 0.25, "unknown_share": 0.0002}
-    split |= {"whole_tokens_p50": 31.0, "whole_tokens_p95": 88.0, "whole_tokens_max": 977}
-    split |= {"fertility": 1.234, "characters_per_token": 4.567}
-    costs = [(32, 0.51, 0.6, 0.4321), (64, 0.25, 0.84, 1.0), (128, 0.031, 0.99, 1.789)]
-    keys = ("max_length", "truncated_share", "kept_share", "relative_cost")
-    rows = [{**dict(zip(keys, row, strict=True)), "current": row[0] == 64} for row in costs]
-    tokens = {"max_length": 64, "vocabulary_size": 30522, "tokenizer": {"kind": "weights"}, "pad_id": 0}
-    tokens |= {"splits": {"train": split, "validation": split}, "weights": {"uri": "package://w"}}
-    return {**tokens, "max_length_costs": {"num_documents": 3502, "estimate": "padded tokens", "rows": rows}}
 
 
 def facts_of(run: Paths, **changes: Any) -> Facts:
@@ -351,6 +321,14 @@ def test_the_card_has_a_valid_header_with_the_measured_figures(run: Paths) -> No
     assert f"| Macro-F1 on test | {metrics['f1_macro']:.3f} (95 % interval" in body
     assert "Fairness across groups of people" in body
     assert card.endswith("\n")
+
+
+def test_the_summary_tells_of_the_data(run: Paths) -> None:
+    console = Console(record=True, width=200, file=io.StringIO())
+    show(facts_of(run).params, run, console=console)
+    text = " ".join(console.export_text().split())
+    assert "5,000 of 5,010 rows kept, 1 of 2 expectations of the contract met" in text
+    assert "note: Best token of <script>" in text
 
 
 def test_the_card_tells_of_the_data(run: Paths) -> None:

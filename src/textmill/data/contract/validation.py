@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 _LOOKED_AT = 100  # rows at fault among which three of different names are shown
 
+_MOST_CHARACTERS = 80  # of a name that is shown
+
 
 class ContractBreached(UserError):
     """The data do not meet the contract."""
@@ -157,4 +159,10 @@ def _find_examples(check: Check, table: Table, observed: float) -> list[str]:
         worst = values[values > (0 if is_flag else check.high)].nlargest(_LOOKED_AT)
     else:
         worst = values[values < (1 if is_flag else check.low or 0)].nsmallest(_LOOKED_AT)
-    return [str(key) for key in table.keys.loc[worst.index].drop_duplicates()[:NUM_EXAMPLES]]
+    return [_shorten(str(key)) for key in table.keys.loc[worst.index].drop_duplicates()[:NUM_EXAMPLES]]
+
+
+def _shorten(name: str) -> str:
+    """An id as it is; a label may be anything."""
+    line = " ".join(name.split())
+    return line if len(line) <= _MOST_CHARACTERS else f"{line[: _MOST_CHARACTERS - 1]}…"

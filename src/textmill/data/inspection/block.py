@@ -51,7 +51,7 @@ def data_block(
 
 
 def clean_block(labels: Sequence[str]) -> str:
-    """YAML that gives labels which are numbers or truth values their names; the names are to be filled in."""
+    """YAML that gives labels which are numbers their names; the names are to be filled in."""
     names = {
         int(label) if label.isdecimal() and str(int(label)) == label else label: f"name-of-{label}" for label in labels
     }
@@ -111,8 +111,9 @@ def _with_comment(line: str, comments: Mapping[str, str]) -> str:
 
 
 def _inline(name: str) -> str:
-    """A column's name on one line of a comment."""
-    return " ".join(name.split())[:40] or repr(name)
+    """A column's name as a YAML comment can hold it."""
+    shown = "".join(character if character.isprintable() else " " for character in name)
+    return " ".join(shown.split())[:40] or repr(name)
 
 
 def _dump(document: Any) -> str:

@@ -14,8 +14,9 @@ from textmill.data.duplicates import normalise
 from textmill.data.scripts import script_of
 
 NUM_SAMPLED_ALL = 20_000  # documents whose script and damage are looked at; after these, every tenth
+SAMPLE_CHARACTERS = 10_000  # of each
 HTML = re.compile(r"</?[a-zA-Z][a-zA-Z0-9]*(\s[^<>]*)?/?>|&(amp|lt|gt|quot|nbsp|#\d{2,5});")
-EMAIL = re.compile(r"[\w.+-]+@[\w-]+\.[A-Za-z]{2,}")
+EMAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,64}\.[A-Za-z]{2,}")
 # Tokens of a subword tokenizer: about 1.3 a word of English; scripts without spaces get about one a character.
 TOKENS_A_WORD = 1.3
 SPACELESS = ("Han", "Japanese", "Thai", "Khmer", "Lao", "Myanmar", "Tibetan")
@@ -65,7 +66,8 @@ class DocumentsProfile:
     def _sample(self, texts: list[str]) -> None:
         from ftfy.badness import is_bad
 
-        for text in texts if self.num_documents <= NUM_SAMPLED_ALL else texts[::10]:
+        for whole in texts if self.num_documents <= NUM_SAMPLED_ALL else texts[::10]:
+            text = whole[:SAMPLE_CHARACTERS]
             self.num_sampled += 1
             self.scripts[script_of(text)] += 1
             self.num_mojibake += "\ufffd" in text or (not text.isascii() and is_bad(text))

@@ -47,7 +47,7 @@ class HfFolder:
     def __init__(self, place: Place, options: Options) -> None:
         self.place = place
         list(walk(place, place.root))  # raises for links that lead out
-        folders = _find_splits(place.root)
+        folders = _find_splits(place)
         self._splits = {name: split for name in folders if name is not None and (split := split_of_value(name))}
         if None not in folders and not self._splits:
             raise UnreadableSource(
@@ -73,11 +73,12 @@ class HfFolder:
     def batches(self, batch_size: int) -> Iterator[pd.DataFrame]:
         for name, (table, classes) in self._tables.items():
             row = 1
+            where = name or self.place.root.resolve().name
             for batch in _record_batches(table, batch_size):
                 frame = batch.to_pandas(types_mapper=pd.ArrowDtype, ignore_metadata=True)
                 for column, names in classes.items():
-                    frame[column] = _name_classes(frame[column], names, f"{name or self.place.root.name}:{row}")
-                origins = [f"{name or self.place.root.name}:{number}" for number in range(row, row + len(frame))]
+                    frame[column] = _name_classes(frame[column], names, f"{where}:{row}")
+                origins = [f"{where}:{number}" for number in range(row, row + len(frame))]
                 extra = {ORIGIN: origins} | ({SPLIT: self._splits[name]} if name is not None else {})
                 yield frame.assign(**extra)
                 row += len(frame)
@@ -94,17 +95,21 @@ class HfFolder:
         return columns
 
 
-def _find_splits(root: Path) -> dict[str | None, Path]:
+def _find_splits(place: Place) -> dict[str | None, Path]:
     """The folder of each split, or of the one dataset under None."""
-    if not (root / DICT).is_file():
-        return {None: root}
-    names = _read_json(root / DICT).get("splits")
+    listing = place.root / DICT
+    if not listing.is_file():
+        return {None: place.root}
+    names = _read_json(listing).get("splits")
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
-        raise UnreadableSource(f"{root / DICT} must list the splits under `splits`. Save the dataset anew.")
+        raise UnreadableSource(f"{listing} must list the splits under `splits`. Save the dataset anew.")
+    folders = {folder.name: folder for folder in place.folders}
     for name in names:
-        if name != Path(name).name or not (root / name).is_dir():
-            raise UnreadableSource(f"{root / DICT} names the split {name!r}, but has no such folder beside it.")
-    return {name: root / name for name in names}
+        if name not in folders:
+            raise UnreadableSource(
+                f"{listing} names the split {name!r}, but has no such folder beside it. Copy it too."
+            )
+    return {name: folders[name] for name in names}
 
 
 def _data_files(folder: Path) -> list[Path]:
@@ -132,7 +137,8 @@ def _load(folder: Path) -> tuple[pa.Table, dict[str, list[str]]] | None:
     except ImportError:
         raise MissingExtra(
             f"{folder} is a Hugging Face dataset folder, and the library that reads it is not installed. Install it "
-            "with `pip install 'textmill[hf]'`, or save the dataset as Parquet (`dataset.to_parquet`)."
+            "with `pip install 'textmill[hf]'` (in a checkout `pip install -e '.[hf]'`), or save the dataset as "
+            "Parquet with `dataset.to_parquet`."
         ) from None
     try:
         dataset = Dataset.load_from_disk(str(folder), keep_in_memory=False)

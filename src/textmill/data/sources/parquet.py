@@ -1,7 +1,7 @@
 """Parquet: one file, or the files of a folder, with the same columns."""
 
 from collections.abc import Iterator
-from itertools import chain, pairwise
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -86,15 +86,20 @@ def _read_pieces(file: Path, batch_size: int, size_on_disk: int) -> Iterator[pa.
     """Pieces of few rows, row group by row group."""
     repeating: list[str] = []
     parquet = _open(file)
+    # Row groups that are read in different ways must come out alike.
+    types = [kind.value_type if _is_repeated_text(kind) else kind for kind in parquet.schema_arrow.types]
     try:
         for number in range(parquet.num_row_groups):
             group = parquet.metadata.row_group(number)
             _check_size(file, group.total_byte_size, size_on_disk, MAX_RATIO, ALWAYS_ALLOWED_BYTES)
+            # A damaged column raises here; in `group.column` pyarrow 25 would let it end the process.
+            next(parquet.iter_batches(1, row_groups=[number]), None)
             if repeating != (repeating := _repeating_columns(group)):
                 parquet.close()
                 parquet = _open(file, repeating)
             rows = max(1, min(MAX_ROWS, batch_size, _fitting_rows(group)))
-            yield from chain.from_iterable(map(_cut, parquet.iter_batches(rows, row_groups=[number])))
+            for batch in parquet.iter_batches(rows, row_groups=[number]):
+                yield from _cut(batch, types)
     finally:
         parquet.close()
 
@@ -115,8 +120,8 @@ def _fitting_rows(group: Any) -> int:
     return int(MAX_BATCH_CHARACTERS * group.num_rows / max(group.total_byte_size, 1))
 
 
-def _cut(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-    """A batch in pieces that fit into memory once each row has its own copy of a repeated text."""
+def _cut(batch: pa.RecordBatch, types: list[pa.DataType]) -> Iterator[pa.RecordBatch]:
+    """A batch in pieces that fit into memory once each row has its own copy of a repeated text, cast to `types`."""
     repeated = [column for column in batch.columns if _is_repeated_text(column.type)]
     if not repeated:
         yield batch
@@ -129,7 +134,10 @@ def _cut(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
     starts = [0, *(np.flatnonzero(np.diff(ends)) + 1).tolist(), batch.num_rows]
     for start, end in pairwise(starts):
         piece = batch.slice(start, end - start)
-        columns = [c.cast(c.type.value_type) if _is_repeated_text(c.type) else c for c in piece.columns]
+        columns = [
+            column.cast(kind) if _is_repeated_text(column.type) else column
+            for column, kind in zip(piece.columns, types, strict=True)
+        ]
         yield pa.RecordBatch.from_arrays(columns, names=piece.schema.names)
 
 
@@ -177,7 +185,7 @@ def _open(file: Path, repeating: list[str] | None = None) -> pq.ParquetFile:
         raise UnreadableSource(f"{file}: Parquet is compressed in itself and read in any order. Decompress the file.")
     try:
         # Buffered, a column of a row group is read page by page, and not as a whole.
-        return pq.ParquetFile(file, buffer_size=BUFFER_BYTES, read_dictionary=repeating)
+        return pq.ParquetFile(file, buffer_size=BUFFER_BYTES, pre_buffer=False, read_dictionary=repeating)
     except (pa.ArrowException, OSError, UnicodeDecodeError, KeyError) as error:  # the last two: names are damaged
         raise _damaged(file, error) from None
 

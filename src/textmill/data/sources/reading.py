@@ -14,7 +14,7 @@ from textmill.data.sources.files import ORIGIN, SPLIT, Options, Place
 from textmill.data.sources.ids import Ids
 from textmill.data.sources.labels import check_labels
 from textmill.data.sources.query import pick
-from textmill.data.sources.split_names import SPLIT_NAMES, named_by_split, split_of_value
+from textmill.data.sources.split_names import named_by_split, splits_of_values
 from textmill.data.sources.values import as_text, as_texts
 
 BATCH_SIZE = 4096
@@ -213,24 +213,17 @@ class Reading:
         return pd.DataFrame({name: pd.Series(values, dtype=object) for name, values in documents.items()})
 
     def _splits(self, batch: pd.DataFrame, part: Part, column: str | None) -> list[str | None]:
+        said = [f"data.split ({column})"] if column is not None else []
+        said += ["data.source by its mapping"] if part.split is not None else []
+        said += [f"{part.source.num_files} file(s) of {part.place.root}"] if SPLIT in batch else []
+        if len(said) > 1:
+            raise UnknownSplit(
+                f"The split of each document is said twice: by {' and by '.join(said)}. Set data.split to null, or "
+                "name the folder or files of one split in data.source."
+            )
         if column is None:
             return batch[SPLIT].to_list() if SPLIT in batch else [part.split] * len(batch)
-        if part.split is not None or SPLIT in batch:
-            raise UnknownSplit(
-                f"data.split names the column {column!r}, but {part.key} already says the split of each document by "
-                "its files. Set data.split to null, or name the files of one split as data.source."
-            )
-        found: list[str | None] = []
-        for value, origin in zip(_as_texts(batch, column), batch[ORIGIN], strict=True):
-            split = None if value is None else split_of_value(value)
-            if split is None:
-                raise UnknownSplit(
-                    f"data.source, {origin}: the split column {column!r} holds {value!r}. Allowed: "
-                    f"{', '.join(SPLIT_NAMES)}, in upper or lower case. Mend the row, pick rows with data.where, or "
-                    "set data.split to null to have the splits made."
-                )
-            found.append(split)
-        return found
+        return list(splits_of_values(_as_texts(batch, column), batch[ORIGIN], column))
 
 
 def _as_texts(batch: pd.DataFrame, column: str | None) -> list[str | None]:

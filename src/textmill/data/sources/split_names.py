@@ -1,8 +1,10 @@
 """Which split a value or a file name speaks of."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
+
+from textmill.data.sources.errors import UnknownSplit
 
 SPLIT_NAMES = {
     "train": "train",
@@ -22,6 +24,22 @@ _IN_FILE_NAME = re.compile(rf"(?:^|[-._ ])({'|'.join(SPLIT_NAMES)})(?=[-._ 0-9]|
 def split_of_value(value: str) -> str | None:
     """The split that a cell of a split column names, None for anything else."""
     return SPLIT_NAMES.get(value.strip().lower())
+
+
+def splits_of_values(values: Iterable[str | None], origins: Iterable[str], column: str) -> Iterator[str]:
+    """The splits that the cells of a split column name.
+
+    Raises: UnknownSplit: a cell is empty or names none.
+    """
+    for value, origin in zip(values, origins, strict=True):
+        split = None if value is None else split_of_value(value)
+        if split is None:
+            raise UnknownSplit(
+                f"data.source, {origin}: the split column {column!r} holds {value!r}. Allowed: "
+                f"{', '.join(SPLIT_NAMES)}, in upper or lower case. Mend the row, pick rows with data.where, or set "
+                "data.split to null to have the splits made."
+            )
+        yield split
 
 
 def split_of_file(name: str) -> str | None:

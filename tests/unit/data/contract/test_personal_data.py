@@ -3,6 +3,8 @@
 import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.corpora import bbc_news, movie_reviews
 from textmill.data.contract.personal_data import has_email, has_phone
@@ -75,3 +77,10 @@ def test_no_text_is_slow(text):
     has_email(text)
     has_phone(text, "US")
     assert time.process_time() - start < 2
+
+
+@given(st.text(st.sampled_from("0123456789+-(). @a٣\uff0b\ud800\x00"), max_size=60))
+def test_no_text_is_an_accident(text):
+    assert has_email(text) in (True, False)
+    assert has_phone(text, "US") in (True, False)
+    assert not has_phone(text, None) or "+" in text

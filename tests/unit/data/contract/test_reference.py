@@ -81,7 +81,7 @@ def test_another_project_is_told_with_both_names_and_the_way_out(lock):
         (None, "is not here"),
         ("", "malformed"),
         ("- 1\n", "malformed"),
-        ("referenz: null\n", "referenz: Extra inputs are not permitted"),
+        ("another: null\n", "another: Extra inputs are not permitted"),
         ("reference: 3\n", "reference: Input should be"),
         ("reference: {project: x}\n", "reference.labels: Field required"),
         ("reference: [\n", "not valid YAML"),
@@ -110,7 +110,7 @@ def test_mistakes_are_told_with_the_way_out(content, said, lock):
         ("positive: 0.75", "positive: .nan", "reference.labels.positive"),
         ("positive: 0.75", "1: 0.75", "reference.labels.1"),
         ("documents: 1000", "documents: many", "reference.documents"),
-        ("documents: 1000", "documnts: 1000", "reference.documnts: Extra inputs"),
+        ("documents: 1000", "num_documents: 1000", "reference.num_documents: Extra inputs"),
     ],
 )
 def test_edits_that_make_no_sense_are_told(old, new, said, lock):

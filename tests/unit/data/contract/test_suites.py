@@ -65,6 +65,8 @@ def test_labels_of_the_user_are_not_in_data_docs():
     assert check.expectation().description == "Labels: as contract.labels says"
 
 
-@pytest.mark.parametrize(("value", "said"), [(3.0, "3"), (12345.5, "12,345.5"), (0.1 + 0.2, "0.3"), (1e-7, "1e-07"), ("text", "text")])
+@pytest.mark.parametrize(
+    ("value", "said"), [(3.0, "3"), (12345.5, "12,345.5"), (0.1 + 0.2, "0.3"), (1e-7, "1e-07"), ("text", "text")]
+)
 def test_numbers_as_people_write_them(value, said):
     assert say(value) == said

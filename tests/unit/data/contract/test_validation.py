@@ -59,6 +59,12 @@ def test_examples_differ_and_the_worst_come_first(judge):
     assert report["expectations"][0]["examples"] == ["a", "b", "c"]
 
 
+def test_a_label_that_is_a_text_is_shortened(judge):
+    table = Table(pd.DataFrame({"x": [1, 1]}), pd.Series(["one\nline", "word " * 1000]))
+    report = validate({"raw": table}, [check("sum", high=0)], judge(VALUES)[1], "project")
+    assert report["expectations"][0]["examples"] == ["one line", f"{'word ' * 15}word…"]
+
+
 def test_notes_and_examples_of_the_table_are_used(judge):
     report, _ = judge(VALUES, check("max", high=1), notes={"x": "the word"}, examples={"x": ["doc"]})
     (row,) = report["expectations"]

@@ -1,0 +1,48 @@
+"""Reports of the data stages for tests of what tells of them: small, in the formats that the stages write."""
+
+from typing import Any
+
+import pandas as pd
+
+from textmill.artifacts import write_json, write_table
+from textmill.baseline.label_audit import LABEL_ISSUES
+from textmill.paths import Paths
+
+
+def write_data_reports(paths: Paths, text: str = "positive") -> None:
+    """Reports of the data stages, in their formats; `text` is a label, part of a name, and a document."""
+    expectation = {"suite": "clean", "expectation": "column_value_lengths_to_be_between", "column": "text"}
+    expectation |= {"setting": "contract.characters", "description": "Median length of a document", "passed": True}
+    expectation |= {"required": "at least 10", "observed": 1250.5, "level": "error", "examples": []}
+    warning = {**expectation, "description": f"Best token of {text}", "passed": False, "level": "warn"}
+    warning |= {"examples": [text], "observed": 0.987654321, "setting": "contract.token_shortcut"}
+    source = {"uri": f"data/{text}.csv", "sha256": "ab" * 32, "where": None, "num_documents": 5010}
+    source |= {"rows_in_source": 6000, "given_splits": None, "label_corrections": None, "re_encoded": []}
+    source |= {"ignored": [], "empty_classes": [], "parts": [{"split": None, "num_rows": 5010}]}
+    write_json(paths.source, source)
+    counts = {"ingested": 5010, "kept": 5000, "quarantined": 10, "labels": {"negative": 2500, text: 2500}}
+    counts |= {"reasons": {"empty_text": 7, "duplicate": 0, "leaks_into_test": 3}, "repaired": {"html_to_text": 4321}}
+    counts |= {"merged_labels": {}, "near_duplicates": {"num_clusters": 0, "largest": 0}, "corrections": []}
+    write_json(paths.clean_summary, {**counts, "leaks": {"exact": 1, "near": 2}})
+    report = {"passed": True, "num_expectations": 2, "num_warnings": 1, "expectations": [expectation, warning]}
+    write_json(paths.validation_report, report)
+    of_class = {"documents": 2500, "train": 1751, "validation": 374, "test": 375}
+    write_json(paths.profile, {"classes": {"negative": of_class, text: of_class}})
+    audit = {"num_documents": 3500, "num_issues": 7, "share": 0.002, "agreement": 0.876, "per_label": {}}
+    write_json(paths.label_audit, audit)
+    issue = {"rank": 1, "id": "feedbeef", "text": text, "label": "negative", "suggested": "positive"}
+    write_table(paths.label_issues, pd.DataFrame([{**issue, "self_confidence": 0.1, "confidence": 0.9}]), LABEL_ISSUES)
+    write_json(paths.tokens / "tokens.json", token_report())
+
+
+def token_report() -> dict[str, Any]:
+    """tokens.json of the tokenizer of the weights."""
+    split = {"num_documents": 3502, "num_tokens": 70040, "truncated_share": 0.25, "unknown_share": 0.0002}
+    split |= {"whole_tokens_p50": 31.0, "whole_tokens_p95": 88.0, "whole_tokens_max": 977}
+    split |= {"fertility": 1.234, "characters_per_token": 4.567}
+    costs = [(32, 0.51, 0.6, 0.4321), (64, 0.25, 0.84, 1.0), (128, 0.031, 0.99, 1.789)]
+    keys = ("max_length", "truncated_share", "kept_share", "relative_cost")
+    rows = [{**dict(zip(keys, row, strict=True)), "current": row[0] == 64} for row in costs]
+    tokens = {"max_length": 64, "vocabulary_size": 30522, "tokenizer": {"kind": "weights"}, "pad_id": 0}
+    tokens |= {"splits": {"train": split, "validation": split}, "weights": {"uri": "package://w"}}
+    return {**tokens, "max_length_costs": {"num_documents": 3502, "estimate": "padded tokens", "rows": rows}}

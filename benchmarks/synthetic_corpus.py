@@ -15,6 +15,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from textmill.data.cleaning.texts import TextRules, clean_texts
+
 CHARACTERS = 2000
 NEAR, EXACT = 0.05, 0.01
 REPLACED = (0.002, 0.005, 0.01, 0.02, 0.04, 0.08)  # share of words replaced in a near duplicate
@@ -23,6 +25,11 @@ RECENT = 10_000  # a duplicate copies one of so many documents before it
 SCHEMA = pa.schema([("number", pa.int64()), ("text", pa.string()), ("label", pa.string())])
 _SENTENCE = re.compile(r"(?<=[.!?])\s+")
 _WORD = re.compile(r"\w+")
+_RULES = TextRules(
+    frozenset({"html_to_text", "repair_unicode", "remove_control", "collapse_whitespace"}),
+    min_characters=1,
+    max_characters=10**6,
+)
 
 
 @dataclass(frozen=True)
@@ -93,8 +100,9 @@ def _replace_words(text: str, vocabulary: "np.ndarray", share: float, rng: np.ra
 
 
 def jaccard(one: str, other: str, ngram: int) -> float:
-    """Similarity of the sets of n-grams of lower-cased words."""
-    a, b = (_ngrams(text, ngram) for text in (one, other))
+    """Similarity of the sets of n-grams of lower-cased words, of the texts as clean leaves them."""
+    cleaned, _, _ = clean_texts([one, other], _RULES)
+    a, b = (_ngrams(text, ngram) for text in cleaned)
     return len(a & b) / len(a | b)
 
 

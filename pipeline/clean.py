@@ -30,11 +30,11 @@ def run(params: Params, paths: Paths) -> None:
         write_json,
         write_table,
     )
-    from textmill.data.cleaning import STEPS, TextRules
-    from textmill.data.labels import Corrections, LabelRules, RareLabels
-    from textmill.data.near_duplicates import NearDuplicateIndex, choose_banding
-    from textmill.data.row_cleaning import RowCleaner
-    from textmill.data.verdicts import Verdicts
+    from textmill.data.cleaning.labels import Corrections, LabelRules, RareLabels
+    from textmill.data.cleaning.rows import RowCleaner
+    from textmill.data.cleaning.texts import STEPS, TextRules
+    from textmill.data.duplicates.near import NearDuplicateIndex, choose_banding
+    from textmill.data.quarantine.verdicts import Verdicts
 
     clean = params.clean
     near, rare = clean.near_duplicates, RareLabels(**clean.rare_labels.model_dump())
@@ -84,7 +84,7 @@ def _plan(table: Path) -> tuple[int, int]:
     """Rows of a batch, so that it is of a like size whatever the length of texts; and how many processes to use."""
     from pyarrow.parquet import read_metadata
 
-    from textmill.data.worker_pool import count_cores
+    from textmill.data.cleaning.worker_pool import count_cores
 
     metadata = read_metadata(table)
     groups = (metadata.row_group(number) for number in range(metadata.num_row_groups))

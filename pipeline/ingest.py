@@ -76,8 +76,11 @@ def _check_ids(corrections: "pd.DataFrame", reading: "Reading", file: str | None
 
 
 def _tell(record: dict[str, Any]) -> None:
+    from textmill.data.sources.reading import MISSING
+
+    num_labels = len(record["labels"].keys() - {MISSING})
     print(
-        f"ingest: {record['num_documents']} documents of {len(record['labels'])} labels from "
+        f"ingest: {record['num_documents']} documents of {num_labels} labels from "
         f"{record['rows_in_source']} rows ({record['layout']}, {len(record['re_encoded'])} files not in UTF-8)"
     )
     if record["given_splits"]:

@@ -17,7 +17,7 @@ SPLITS = ("train", "validation")  # nothing sees the test split before the gate
 
 
 def run(params: Params, paths: Paths) -> None:
-    from textmill.data.tokenization import describe, tokenize
+    from textmill.data.tokenization.stage import describe, tokenize
 
     settings, uri = params.tokenize, getattr(params.model, params.model.family).weights
     with atomic(paths.tokens) as folder:

@@ -15,9 +15,9 @@ import pipeline.clean as stage
 from tests.corpora import bbc_news, long_movie_reviews
 from tests.stage.clean_tables import clean, write_raw
 from tests.stage.stages import REPOSITORY
-from tests.unit.data.test_near_duplicates import jaccard, perturb
+from tests.unit.data.duplicates.test_near import jaccard, perturb
 from textmill.artifacts import read_table
-from textmill.data.markup import html_to_text
+from textmill.data.cleaning.markup import html_to_text
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def test_worker_processes_and_small_batches_make_no_difference(planted, tmp_path
     again = write_raw(tmp_path, raw.drop(columns=["id", "origin"]))
     monkeypatch.setattr(stage, "INLINE_BYTES", 0)
     monkeypatch.setattr(stage, "BATCH_BYTES", 20_000)
-    monkeypatch.setattr("textmill.data.worker_pool.count_cores", lambda: 2)
+    monkeypatch.setattr("textmill.data.cleaning.worker_pool.count_cores", lambda: 2)
     clean(again)
     for table in ("clean_documents", "quarantine"):
         pd.testing.assert_frame_equal(read_table(getattr(again, table)), read_table(getattr(paths, table)))
@@ -77,7 +77,7 @@ def test_a_killed_run_leaves_no_process_and_does_not_hinder_the_next(planted, tm
     again = write_raw(tmp_path, pd.concat([raw] * 12).drop(columns=["id", "origin"]))
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "src")])}
     code = (
-        "import runpy, pipeline.clean, textmill.data.worker_pool as pool\n"
+        "import runpy, pipeline.clean, textmill.data.cleaning.worker_pool as pool\n"
         "if __name__ == '__main__':\n"
         "    pool.count_cores = lambda: 2\n"
         "    from pipeline import main\n"

@@ -4,9 +4,9 @@ import pandas as pd
 import pytest
 
 from tests.stage.stages import run_stages, write_params
-from tests.unit.data.test_near_duplicates import jaccard
+from tests.unit.data.duplicates.test_near import jaccard
 from textmill.artifacts import DOCUMENTS, QUARANTINE, RAW, read_json, read_table
-from textmill.data.duplicates import cluster_of
+from textmill.data.duplicates.exact import cluster_of
 from textmill.data.splitting import SPLITS
 from textmill.data.tokens import TokenArrays, read_meta
 from textmill.paths import Paths

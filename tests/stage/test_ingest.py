@@ -55,6 +55,15 @@ def test_everything_that_params_name_arrives(tmp_path):
     assert list(read_table(paths.corrections).columns) == ["id", "label", "corrected"]
 
 
+def test_a_missing_label_is_not_counted_as_a_label(tmp_path):
+    inputs = write_inputs(tmp_path)
+    ROWS.assign(label=["a", "b", None] * 4).to_json(inputs / "all.jsonl", orient="records", lines=True)
+    write_params(tmp_path, source="data/inputs/all.jsonl", where="null")
+    answer = run_stages(tmp_path, "ingest")
+    assert "ingest: 12 documents of 2 labels from 12 rows" in answer.stdout, answer.stderr
+    assert read_json(Paths(tmp_path, tmp_path).source)["labels"] == {"(missing)": 4, "a": 4, "b": 4}
+
+
 def test_corrections_are_passed_on_and_recorded(tmp_path):
     inputs = write_inputs(tmp_path)
     write_params(tmp_path, source=SPLITS, where="null")

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from tests.corpora import movie_reviews
 from textmill.artifacts import DOCUMENTS, QUARANTINE, with_slices, write_json, write_table
 from textmill.cli import app
-from textmill.data.reasons import REASONS
+from textmill.data.quarantine.reasons import REASONS
 from textmill.paths import Paths
 
 HOSTILE = "\x1b[31mred\x1b[0m [bold]not markup[/bold] \u202egnp.exe\x07 [link=http://x.org]"

@@ -73,6 +73,7 @@ def write(tmp_path):
         ("clean.labels", {0: ["no"], 1: "yes"}, r"clean\.labels: the entry of 0 holds \['no'\]"),
         ("clean.labels", {None: "no", 1: "yes"}, r"clean\.labels: the entry of None holds None"),
         ("clean.labels", {1: "no", "1": "yes"}, r"clean\.labels: a label is listed twice.*: 1, '1'"),
+        ("contract.email_share.max", 5, r"contract\.email_share\.max: .*less than or equal to 1, found 5"),
         ("data.text", -1, r"data\.text: a column is its name, or its position from 0, found -1"),
         ("data.split", True, r"data\.split: a column is its name, or its position from 0, found True"),
         ("data.slices", ["source", 1.5], r"data\.slices\.1: a column is its name, .*found 1\.5"),

@@ -167,7 +167,7 @@ _DAMAGE = {
 def _show_blocks(console: Console, facts: Mapping[str, Any]) -> None:
     console.print("\nPaste into params.yaml, in place of its section `data`:\n", style="bold green")
     _verbatim(console, facts["block"])
-    console.print("And beside it:\n", style="bold green")
+    console.print("And set these keys of other sections, whose other keys stay:\n", style="bold green")
     _verbatim(console, f"project: {facts['project']}\n")
     if facts["clean_block"]:
         _verbatim(console, facts["clean_block"])

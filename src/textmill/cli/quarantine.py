@@ -35,7 +35,7 @@ def quarantine(
       textmill quarantine --json
     """
     from textmill.artifacts import read_json
-    from textmill.data.quarantine_reading import check_reason, count_reasons, find_examples, write_rows
+    from textmill.data.quarantine.reading import check_reason, count_reasons, find_examples, write_rows
     from textmill.paths import Paths
 
     paths = Paths.here()
@@ -60,7 +60,7 @@ def quarantine(
 def _print_json(summary: dict[str, Any], counts: dict[str, int], examples: dict[str, list[dict[str, Any]]]) -> None:
     import json
 
-    from textmill.data.reasons import REASONS
+    from textmill.data.quarantine.reasons import REASONS
 
     reasons = {
         name: {
@@ -80,7 +80,7 @@ def _print_table(summary: dict[str, Any], counts: dict[str, int], examples: dict
     from rich.table import Table
     from rich.text import Text
 
-    from textmill.data.reasons import REASONS
+    from textmill.data.quarantine.reasons import REASONS
 
     console = Console(highlight=False)
     share = summary["quarantined"] / max(summary["ingested"], 1)

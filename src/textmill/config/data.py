@@ -187,6 +187,10 @@ class AtMost(Section):
     level: Level = Field(description=_LEVEL)
 
 
+class AtMostShare(AtMost):
+    max: Annotated[float, Field(ge=0, le=1)] | None = Field(description="Largest allowed share; null does not check.")
+
+
 class Between(Section):
     min: Annotated[float, Field(ge=0)] | None = Field(description="Smallest allowed value; null does not check.")
     max: Annotated[float, Field(ge=0)] | None = Field(description="Largest allowed value; null does not check.")
@@ -216,26 +220,26 @@ class Contract(Section):
     documents_per_class_and_split: AtLeast = Field(description="Documents of each class in each split.")
     classes: Between = Field(description="Classes; a larger number is a wrong label column.")
     labels: Labels
-    missing_share: AtMost = Field(description="Share of rows without a text or a label, as found.")
-    duplicate_share: AtMost = Field(description="Share of rows that are exact or near duplicates.")
-    quarantine_share: AtMost = Field(description="Share of rows in quarantine, for whatever reason.")
+    missing_share: AtMostShare = Field(description="Share of rows without a text or a label, as found.")
+    duplicate_share: AtMostShare = Field(description="Share of rows that are exact or near duplicates.")
+    quarantine_share: AtMostShare = Field(description="Share of rows in quarantine, for whatever reason.")
     characters: Between = Field(description="Median length of the documents, in characters.")
-    split_drift: AtMost = Field(
+    split_drift: AtMostShare = Field(
         description="Largest difference of a class's share between any split and all documents."
     )
-    reference_drift: AtMost = Field(
-        description="Largest difference of a class's share from contract.lock.yaml; a class that is not in it is 1."
+    reference_drift: AtMostShare = Field(
+        description="Largest difference of a class's share from contract.lock.yaml; a new or lost class counts as 1."
     )
     leakage: AtMost = Field(description="Documents whose text, near duplicate or group lies in another split too.")
-    token_shortcut: AtMost = Field(
+    token_shortcut: AtMostShare = Field(
         description="Matthews correlation of a class with the presence of one word, the highest there is."
     )
-    prefix_shortcut: AtMost = Field(
+    prefix_shortcut: AtMostShare = Field(
         description="Matthews correlation of a class with the first or last words of a text, the highest there is."
     )
     main_script_share: AtLeast = Field(description="Share of the documents that are mostly in the commonest script.")
-    email_share: AtMost = Field(description="Share of the documents with an e-mail address.")
-    phone_share: AtMost = Field(description="Share of the documents with a telephone number.")
+    email_share: AtMostShare = Field(description="Share of the documents with an e-mail address.")
+    phone_share: AtMostShare = Field(description="Share of the documents with a telephone number.")
 
 
 class TrainedTokenizer(Section):

@@ -79,7 +79,7 @@ def test_bbc_news():
     assert facts["duplicates"]["copies"] > 90
     assert facts["project"] == "bbcnews"
     assert load_block(facts) == preset("bbc-news")["data"]
-    assert (facts["clean_block"], facts["header"]) == (None, None)
+    assert (facts["clean_block"], facts["header"]) == ("clean:\n  labels: null\n", None)
 
 
 def test_reuters_r8_has_its_test_file_beside_it():
@@ -144,6 +144,14 @@ def test_parquet_with_dates_authors_and_regions(here):
     assert "group: null  # or author" in facts["block"]
 
 
+def test_dates_that_split_cannot_read_are_not_offered(here):
+    table = movie_reviews().head(60)[["text", "label"]].assign(iso="2024-12-31", german="31.12.2024")
+    table.to_csv("s.csv", index=False)
+    facts = inspect("s.csv")
+    assert [column["type"] for column in facts["columns"]][2:] == ["date", "date"]
+    assert guesses(facts)["time"] == ["iso"]
+
+
 def test_a_column_of_splits_is_honoured(here):
     table = movie_reviews().head(60).assign(fold=["train", "train", "dev"] * 20, stars=[1, 2, 3, 4, 5] * 12)
     table[["text", "stars", "fold"]].to_csv("s.csv", index=False)
@@ -200,6 +208,8 @@ def test_named_columns_are_not_guessed(here):
         ([["Good.", "1"], ["Bad.", "0"]], False),
         ([["Good.", "2024-01-01"], ["Bad.", "2024-01-02"]], False),
         ([["yes", "yes"], ["no", "yes"]], False),
+        ([["You won a prize.", "spam"], ["See you.", "ham"], ["Win now.", "spam"]], False),
+        ([["text", "label"], ["a b", "x"], ["text", "label"], ["c d", "y"]], True),
         ([], True),
     ],
 )

@@ -33,6 +33,8 @@ def test_origin_is_the_line_where_a_row_begins(tmp_path):
         ("text,text\na,b\n", "line 1, names a column twice: text"),
         ("text,(origin)\na,b\n", r"names a column \(origin\), which has a meaning"),
         ("\ntext,label\na,0\n", "line 1, is empty"),
+        ("\ufeffsep=,\r\ntext,label\r\na,0\r\n", "line 1, 'sep=,', speaks to Excel alone"),
+        ("sep=\t\ntext\tlabel\na\t0\n", "line 1, 'sep=', speaks to Excel alone"),
         ("text,label\ra,0\r", r"line 1, is broken: .*rows end in a line feed"),
         ("text,label\na\0b,0\n", "line 2, holds a NUL byte"),
         ("text,label\n" + "a,0\n" * 500_000 + "a\0b,0\n", "line 500002, holds a NUL byte"),

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from textmill.artifacts import DOCUMENTS, QUARANTINE, RAW, read_schema
-from textmill.data.contract.personal_data import has_email, has_phone
+from textmill.data.contract.personal_data import check_region, has_email, has_phone
 from textmill.data.contract.profile import build_profile
 from textmill.data.contract.reading import Sample, read_documents, read_keys
 from textmill.data.contract.shortcuts import find_affix_shortcuts, find_word_shortcuts
@@ -122,6 +122,7 @@ def _examine_texts(sample: Sample, scripts: list[str], contract: Mapping[str, An
     if contract["email_share"]["max"] is not None:
         marks["email"] = np.array([has_email(text) for text in sample.texts], bool)
     if contract["phone_share"]["max"] is not None:
+        check_region(contract["phone_region"])
         marks["phone"] = np.array([has_phone(text, contract["phone_region"]) for text in sample.texts], bool)
     return tabulate_texts(sample.ids, marks)
 

@@ -140,10 +140,11 @@ def count_classes(labels: "pd.Series[str]", splits: "Mapping[str, pd.Series[str]
 def tabulate_reference(shares: Mapping[str, float], reference: Mapping[str, float]) -> Table:
     """Every class of these data and of the reference, with the difference of its shares.
 
-    A class that the reference does not have differs by 1, one that is gone by the share it had.
+    A class that is on one side only differs by 1: the set of labels is part of the reference.
     """
     labels = sorted({*shares, *reference})
-    drift = [abs(shares.get(label, 0.0) - reference[label]) if label in reference else 1.0 for label in labels]
+    on_both = shares.keys() & reference.keys()
+    drift = [abs(shares[label] - reference[label]) if label in on_both else 1.0 for label in labels]
     return Table(pd.DataFrame({"drift": drift}).round(_DIGITS), pd.Series(labels, dtype=str))
 
 
@@ -186,6 +187,8 @@ def tabulate_shortcuts(found: Mapping[str, list[Shortcut]], ids: list[str], *, i
         include_texts: whether words of the texts may be told.
     """
     labels = sorted({shortcut.label for shortcuts in found.values() for shortcut in shortcuts})
+    if not labels and ids:
+        labels = [""]  # every class is too small to prove anything, or no word is common: that is no fault of the data
     rows = pd.DataFrame(0.0, index=labels, columns=list(found))
     examples, notes = {}, {}
     for kind, shortcuts in found.items():

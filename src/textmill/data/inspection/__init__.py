@@ -169,6 +169,6 @@ def _blocks(opened: Opened, roles: Roles, documents: DocumentsProfile | None) ->
     has_names = any(not label.replace(".", "", 1).lstrip("+-").isdigit() for label in labels)
     return {
         "block": block,
-        "clean_block": clean_block(labels) if labels and not has_names and len(labels) <= MAX_NAMED_LABELS else None,
+        "clean_block": clean_block([] if has_names or len(labels) > MAX_NAMED_LABELS else labels) if labels else None,
         "project": project_for(list(opened.sources.values())),
     }

@@ -51,11 +51,11 @@ def data_block(
 
 
 def clean_block(labels: Sequence[str]) -> str:
-    """YAML that gives labels which are numbers their names; the names are to be filled in."""
+    """YAML that gives labels which are numbers their names, to be filled in; without any, labels stay as they are."""
     names = {
         int(label) if label.isdecimal() and str(int(label)) == label else label: f"name-of-{label}" for label in labels
     }
-    return _dump({"clean": {"labels": names}})
+    return _dump({"clean": {"labels": names or None}})
 
 
 def watch_for(uris: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from textmill.data.duplicates import normalise
+from textmill.data.duplicates.exact import normalise
 from textmill.data.scripts import script_of
 
 NUM_SAMPLED_ALL = 20_000  # documents whose script and damage are looked at; after these, every tenth

@@ -19,7 +19,9 @@ def guess_header(rows: Sequence[Sequence[str]]) -> tuple[bool, str]:
         return True, "the file is empty"
     first, others = rows[0], rows[1:]
     names = [name.strip() for name in first]
-    if known := [name for name in names if is_known_name(name)]:
+    unlike = [row for row in others if row != first]  # a header may come again whole, a label beside other texts
+    known = [name for place, name in enumerate(names) if is_known_name(name) and not _comes_again(name, place, unlike)]
+    if known:
         return True, f"the first row names a column {known[0]!r}"
     if number := next((name for name in names if kind_of_text(name) != "text" and name), None):
         return False, f"the first row holds {number!r}, which is a value and no name"
@@ -28,6 +30,10 @@ def guess_header(rows: Sequence[Sequence[str]]) -> tuple[bool, str]:
     if len(set(names)) < len(names):
         return False, "the first row holds a value twice"
     for place, name in enumerate(names):
-        if name and any(place < len(row) and row[place].strip() == name for row in others):
+        if name and _comes_again(name, place, others):
             return False, f"{name!r} of the first row is a value of other rows, too"
     return True, "the first row holds short, distinct texts that no other row holds"
+
+
+def _comes_again(name: str, place: int, rows: Sequence[Sequence[str]]) -> bool:
+    return any(place < len(row) and row[place].strip() == name for row in rows)

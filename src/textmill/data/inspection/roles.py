@@ -24,6 +24,7 @@ TIME_NAMES = {"date", "time", "timestamp", "datetime", "created", "published", "
 ID_NAMES = {"id", "uid", "uuid", "key", "index", "idx", "guid", "url", "uri", "link"}
 MAX_LABELS = 1000
 MAX_SLICE_VALUES = 50
+_ISO_DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 
 
@@ -160,8 +161,8 @@ def _as_split(column: ColumnProfile) -> Guess | None:
 
 
 def _as_time(column: ColumnProfile) -> Guess | None:
-    if column.kind == "date":
-        return Guess(column.name, "its values are dates")
+    if column.kind == "date":  # `split` reads no others than ISO 8601
+        return Guess(column.name, "its values are dates") if _ISO_DATE.match(column.example or "") else None
     if _name_score(column.name, TIME_NAMES, set()) and column.kind in ("integer", "number"):
         return Guess(column.name, f"named {column.name}, and its values are numbers")
     return None

@@ -4,6 +4,7 @@ text,label
 "Smart, funny and moving",1
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,7 @@ from textmill.data.sources.orange_tab import is_orange
 
 TABBED = (".tsv", ".tab")
 SUFFIXES = (".csv", *TABBED)
+EXCEL_HINT = re.compile(r'"?sep=(.|\\t)?"?', re.IGNORECASE)  # a first line that names the delimiter
 FIELD_COST = 64  # characters that a field counts for beside its own: a row of a million empty fields is large, too
 
 
@@ -94,6 +96,8 @@ class Delimited:
             if any(line.strip() for line in text.lines()):
                 raise UnreadableSource(f"{file} begins with {len(sample)} empty lines. Remove them.")
             return None
+        if EXCEL_HINT.fullmatch(sample[0].strip()):
+            raise UnreadableSource(f"{file}, line 1, {sample[0].strip()!r}, speaks to Excel alone. Remove this line.")
         if self.header and not sample[0].strip():
             raise UnreadableSource(f"{file}, line 1, is empty. The first line must name the columns.")
         if plain_suffix(file) in TABBED:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.corpora import bbc_news, movie_reviews
-from textmill.data.contract.personal_data import has_email, has_phone
+from textmill.data.contract.personal_data import UnknownRegion, check_region, has_email, has_phone
 
 
 @pytest.mark.parametrize(
@@ -84,3 +84,10 @@ def test_no_text_is_an_accident(text):
     assert has_email(text) in (True, False)
     assert has_phone(text, "US") in (True, False)
     assert not has_phone(text, None) or "+" in text
+
+
+def test_a_region_that_is_none_is_told():
+    for region in ("GB", "US", None):
+        check_region(region)
+    with pytest.raises(UnknownRegion, match=r"contract\.phone_region is UK.*GB"):
+        check_region("UK")

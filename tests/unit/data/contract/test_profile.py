@@ -9,7 +9,7 @@ import pytest
 from textmill.data.contract.profile import QUANTILES, build_profile
 from textmill.data.contract.reference import Reference
 from textmill.data.contract.tables import MISSING, REPEATED, Table
-from textmill.data.reasons import REASONS
+from textmill.data.quarantine.reasons import REASONS
 
 
 def profile(lengths=(1, 2, 3, 4, 5), marks=("email", "phone")):

@@ -140,8 +140,8 @@ def test_a_folder_in_its_place_is_told(lock):
     [
         ({"negative": 0.25, "positive": 0.75}, {"negative": 0.0, "positive": 0.0}),
         ({"negative": 0.45, "positive": 0.55}, {"negative": 0.2, "positive": 0.2}),
-        ({"positive": 1.0}, {"negative": 0.25, "positive": 0.25}),
-        ({"bad": 0.25, "positive": 0.75}, {"bad": 1.0, "negative": 0.25, "positive": 0.0}),
+        ({"positive": 1.0}, {"negative": 1.0, "positive": 0.25}),
+        ({"bad": 0.25, "positive": 0.75}, {"bad": 1.0, "negative": 1.0, "positive": 0.0}),
         ({"negative": 0.2, "positive": 0.7, "mixed": 0.1}, {"negative": 0.05, "positive": 0.05, "mixed": 1.0}),
     ],
     ids=["nothing moved", "moved by 0.2", "vanished", "renamed", "new"],

@@ -124,3 +124,9 @@ def test_shortcuts_are_tabulated_by_class():
     assert table.notes == {"word": "a text that has “tag” is of the label “b”"}
     hidden = tabulate_shortcuts(found, ["x", "y", "z"], include_texts=False)
     assert hidden.notes == {"word": "a text that has a certain word is of the label “b”"}
+
+
+def test_classes_too_small_to_prove_anything_have_no_shortcut():
+    found = {"word": [], "affix": []}
+    assert tabulate_shortcuts(found, ["x"], include_texts=True).rows.to_dict("list") == {"word": [0.0], "affix": [0.0]}
+    assert tabulate_shortcuts(found, [], include_texts=True).rows.empty

@@ -1,0 +1,1 @@
+"""Which rows go, why, and what is kept of them."""

@@ -1,0 +1,144 @@
+"""From the splits to token arrays, and what is told of them."""
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+from tokenizers import Tokenizer
+
+from textmill.artifacts import iter_table, read_table
+from textmill.data.text_samples import Survey, read_texts, survey
+from textmill.data.tokenization.costs import (
+    SAMPLE_CHARACTERS,
+    SAMPLE_DOCUMENTS,
+    max_length_costs,
+    measure,
+    read_shape,
+    say_costs,
+)
+from textmill.data.tokenization.tokenizer import (
+    Encoder,
+    check_length,
+    check_padding,
+    find_pad_id,
+    find_positions,
+    find_token,
+    load_tokenizer,
+)
+from textmill.data.tokenization.training import MAX_CHARACTERS, train_tokenizer
+from textmill.data.tokens import Encoded, summarise, write_split
+from textmill.errors import UserError
+
+_BATCH = 2048  # documents whose texts are held at a time
+Progress = Callable[[Iterable[pd.DataFrame], str, int], Iterable[pd.DataFrame]]  # batches, what is done, their number
+
+
+class UnknownLabel(UserError):
+    """A split has a class that the train split lacks."""
+
+
+class Chosen(NamedTuple):
+    """A tokenizer, the id that fills up short documents, and what tokens.json says of where it came from."""
+
+    tokenizer: Tokenizer
+    pad_id: int
+    description: dict[str, Any]
+
+
+def tokenize(
+    weights: Path,
+    splits: dict[str, Path],
+    folder: Path,
+    *,
+    max_length: int,
+    trained: dict[str, Any] | None,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Write tokenizer.json and the arrays of every split into `folder`; return the content of tokens.json.
+
+    Held in memory: a batch of texts, its tokens, and some 60 bytes a document.
+
+    Args:
+        splits: table by name of the split; `train` gives the labels and, if one is trained, the tokenizer.
+        trained: the settings of `train_tokenizer`; None takes the tokenizer of the weights.
+        progress: shows how far the batches are.
+
+    Raises:
+        UnusableTokenizer, UntrainableTokenizer, UnknownLabel.
+        MissingArtifact: a split is not there.
+    """
+    surveys = {name: survey(path) for name, path in splits.items()}
+    chosen = choose_tokenizer(weights, max_length, trained, splits["train"], surveys["train"])
+    tokenizer, size = chosen.tokenizer, chosen.tokenizer.get_vocab_size()
+    tokenizer.save(str(folder / "tokenizer.json"))
+    labels = sorted(read_table(splits["train"], ["label"])["label"].unique())
+    figures, whole = {}, {}
+    for name, path in splits.items():
+        encoder = Encoder(tokenizer, max_length)
+        num_batches = -(-len(surveys[name].hashes) // _BATCH)
+        batches = progress(iter_table(path, _BATCH), f"Tokenizing {name}", num_batches)
+        write_split(folder, name, _encode(encoder, batches, labels, path), size)
+        rows = surveys[name].first(SAMPLE_DOCUMENTS, SAMPLE_CHARACTERS)
+        whole[name] = measure(tokenizer, read_texts(path, rows))
+        figures[name] = {**summarise(folder, name, encoder.counts), **whole[name].describe()}
+    return {
+        "labels": labels,
+        "max_length": max_length,
+        "pad_id": chosen.pad_id,
+        "vocabulary_size": size,
+        "tokenizer": chosen.description,
+        "splits": figures,
+        "max_length_costs": max_length_costs(whole["train"], max_length, find_positions(weights), read_shape(weights)),
+    }
+
+
+def choose_tokenizer(
+    weights: Path, max_length: int, trained: dict[str, Any] | None, train: Path, documents: Survey
+) -> Chosen:
+    """The tokenizer of the weights, or one that is trained in its frame on the table `train`.
+
+    Raises: UnusableTokenizer, UntrainableTokenizer.
+    """
+    check_length(weights, max_length)
+    own, pad_id = load_tokenizer(weights), find_pad_id(weights)
+    if trained is None:
+        return Chosen(own, pad_id, {"kind": "weights"})
+    rows = documents.first(len(documents.hashes), MAX_CHARACTERS)
+    pad_token = find_token(weights, own, pad_id)
+    tokenizer = train_tokenizer(lambda: read_texts(train, rows), own, pad_token, **trained)
+    new_pad_id = tokenizer.token_to_id(pad_token)
+    assert new_pad_id is not None
+    check_padding(weights, pad_id, new_pad_id)
+    learned = {"num_documents": len(rows), "num_characters": int(documents.characters[rows].sum())}
+    return Chosen(tokenizer, new_pad_id, {"kind": "trained", **trained, **learned})
+
+
+def describe(meta: dict[str, Any]) -> list[str]:
+    """What the stage prints: the tokens of the train split, the tokenizer, and what max_length costs."""
+    train, origin = meta["splits"]["train"], meta["tokenizer"]
+    kind = "tokenizer of the weights"
+    if origin["kind"] == "trained":
+        kind = f"{origin['algorithm']} trained on {origin['num_documents']:,} documents"
+    return [
+        f"{train['num_documents']:,} train documents, {train['num_tokens']:,} tokens (median {train['tokens_p50']:g}), "
+        f"{train['fertility']:.2f} a word, {train['unknown_share']:.2%} unknown; {kind}, {meta['vocabulary_size']:,} "
+        "tokens",
+        say_costs(meta["max_length_costs"]),
+    ]
+
+
+def _encode(
+    encoder: Encoder, batches: Iterable[pd.DataFrame], labels: list[str], path: Path
+) -> Iterator[tuple[Encoded, list[int]]]:
+    """Tokens and label indices of each batch. Raises: UnknownLabel."""
+    index = {label: position for position, label in enumerate(labels)}
+    for batch in batches:
+        indices = batch["label"].map(index)
+        if indices.isna().any():
+            row = batch[indices.isna()].iloc[0]
+            raise UnknownLabel(
+                f"{path} has a document ({row['id']}) with the label {row['label']!r}, which no train document has. "
+                "Every class needs train documents: map the label (clean.labels) or split anew."
+            )
+        yield encoder.encode(batch["text"].tolist()), indices.astype(int).tolist()

@@ -186,8 +186,8 @@ LIMITS = [
         Breach("reference_drift", [("reference", "drift")], said, reference=labels)
         for labels, said in (
             ({"negative": 0.7, "positive": 0.3}, "found 0.2, allowed at most 0.1, for example negative, positive"),
-            ({"negative": 0.5, "pos": 0.5}, "found 1, allowed at most 0.1, for example positive, pos"),
-            ({"negative": 0.4, "positive": 0.4, "gone": 0.2}, "found 0.2, allowed at most 0.1, for example gone"),
+            ({"negative": 0.5, "pos": 0.5}, "found 1, allowed at most 0.1, for example pos, positive"),
+            ({"negative": 0.4, "positive": 0.4, "gone": 0.2}, "found 1, allowed at most 0.1, for example gone"),
         )
     ),
     Breach(

@@ -9,7 +9,8 @@ import pandas as pd
 
 from pipeline import Params, Paths, main
 from textmill.artifacts import FOLDS, read_table, write_table
-from textmill.data.splitting import SPLITS, assign_folds, assign_splits, write_splits
+from textmill.data.splitting import assign_folds, assign_splits, write_splits
+from textmill.paths import SPLITS
 
 KEYS = ["id", "label", "split", "group", "time", "cluster"]  # all that must be held: no texts
 

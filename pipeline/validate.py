@@ -11,8 +11,8 @@ from pipeline import Params, Paths, main
 from textmill.artifacts import atomic, read_json, write_json
 from textmill.data.contract.examination import examine
 from textmill.data.contract.reference import read_reference
-from textmill.data.contract.tables import SPLITS
 from textmill.data.contract.validation import check_report, list_warnings, validate
+from textmill.paths import SPLITS
 
 
 def run(params: Params, paths: Paths) -> None:

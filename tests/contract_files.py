@@ -3,9 +3,7 @@
 import pandas as pd
 
 from textmill.artifacts import DOCUMENTS, QUARANTINE, RAW, write_json, write_table
-from textmill.paths import Paths
-
-SPLITS = ("train", "validation", "test")
+from textmill.paths import SPLITS, Paths
 
 
 class Files:

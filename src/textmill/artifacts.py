@@ -114,12 +114,19 @@ def read_table(path: Path, columns: list[str] | None = None) -> pd.DataFrame:
 
 def iter_table(path: Path, batch_size: int = 8192, columns: list[str] | None = None) -> Iterator[pd.DataFrame]:
     """Stream a table in batches of at most `batch_size` rows. Raises: MissingArtifact."""
+    for batch in iter_record_batches(path, batch_size, columns):
+        yield batch.to_pandas()
+
+
+def iter_record_batches(
+    path: Path, batch_size: int = 8192, columns: list[str] | None = None
+) -> Iterator[pa.RecordBatch]:
+    """The same in Arrow, which makes no Python object of a text. Raises: MissingArtifact."""
     try:
         with pq.ParquetFile(path) as file:
             # A row group at a time: a reader of all of them holds the bytes of each until the end.
             for group in range(file.num_row_groups):
-                for batch in file.iter_batches(batch_size, row_groups=[group], columns=columns):
-                    yield batch.to_pandas()
+                yield from file.iter_batches(batch_size, row_groups=[group], columns=columns)
     except (FileNotFoundError, pa.ArrowInvalid) as error:
         raise _missing(path, error) from None
 

@@ -4,6 +4,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+SPLITS = ("train", "validation", "test")
+
 
 @dataclass(frozen=True)
 class Paths:

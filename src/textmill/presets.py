@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from textmill.artifacts import atomic
 from textmill.config import InvalidParams, load_params
+from textmill.config.reading import read_sections
 from textmill.errors import UserError
 
 if TYPE_CHECKING:
@@ -32,8 +33,8 @@ def use(name: str, params: Path, folder: Path) -> list[str]:
     if name not in names(folder):
         raise UnknownPreset(f"{name!r} is not a preset; presets in {folder}: {', '.join(names(folder)) or 'none'}.")
     yaml = _round_trip_yaml()
-    document = _load(yaml, params)
-    changed = _merge(document, _load(yaml, folder / f"{name}.yaml"), "")
+    document = read_sections(yaml, params)
+    changed = _merge(document, read_sections(yaml, folder / f"{name}.yaml"), "")
     with atomic(params) as temporary:
         yaml.dump(document, temporary)
         try:
@@ -67,20 +68,6 @@ def _round_trip_yaml() -> "YAML":
         type(None), lambda representer, _: representer.represent_scalar("tag:yaml.org,2002:null", "null")
     )
     return yaml
-
-
-def _load(yaml: "YAML", path: Path) -> Any:
-    from ruamel.yaml import YAMLError
-
-    try:
-        document = yaml.load(path)
-    except FileNotFoundError:
-        raise InvalidParams(f"{path} is not here. Run from the repository root, where it lies.") from None
-    except YAMLError as error:
-        raise InvalidParams(f"{path} is not valid YAML: {error}") from None
-    if not isinstance(document, dict):
-        raise InvalidParams(f"{path} must hold a mapping of sections, found {type(document).__name__}.")
-    return document
 
 
 def _merge(target: Any, values: Any, prefix: str) -> list[str]:

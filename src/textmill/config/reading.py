@@ -2,13 +2,16 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from textmill.config.base import Section
 from textmill.config.params import Params
 from textmill.errors import UserError
+
+if TYPE_CHECKING:
+    from ruamel.yaml import YAML
 
 
 class InvalidParams(UserError):
@@ -22,20 +25,27 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
         InvalidParams: the file is missing, is not YAML, or a key is unknown, missing or out of range;
             all faults are told at once.
     """
-    from ruamel.yaml import YAML, YAMLError
+    from ruamel.yaml import YAML
 
     try:
-        values = YAML(typ="safe", pure=True).load(path)
+        return Params(**read_sections(YAML(typ="safe", pure=True), path))
+    except ValidationError as error:
+        raise InvalidParams(_explain(path, error)) from None
+
+
+def read_sections(yaml: "YAML", path: Path) -> Any:
+    """The mapping of sections that a file holds, as `yaml` gives it. Raises: InvalidParams."""
+    from ruamel.yaml import YAMLError
+
+    try:
+        document = yaml.load(path)
     except FileNotFoundError:
         raise InvalidParams(f"{path} is not here. Run from the repository root, where it lies.") from None
     except YAMLError as error:
         raise InvalidParams(f"{path} is not valid YAML: {error}") from None
-    if not isinstance(values, dict):
-        raise InvalidParams(f"{path} must hold a mapping of sections, found {type(values).__name__}.")
-    try:
-        return Params(**values)
-    except ValidationError as error:
-        raise InvalidParams(_explain(path, error)) from None
+    if not isinstance(document, dict):
+        raise InvalidParams(f"{path} must hold a mapping of sections, found {type(document).__name__}.")
+    return document
 
 
 def _explain(path: Path, error: ValidationError) -> str:

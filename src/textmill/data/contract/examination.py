@@ -15,7 +15,6 @@ from textmill.data.contract.reading import Sample, read_documents, read_keys
 from textmill.data.contract.shortcuts import find_affix_shortcuts, find_word_shortcuts
 from textmill.data.contract.suites import Check, build_checks, build_schema_checks
 from textmill.data.contract.tables import (
-    SPLITS,
     Table,
     count_classes,
     judge_schemas,
@@ -28,6 +27,7 @@ from textmill.data.contract.tables import (
     tabulate_texts,
 )
 from textmill.data.scripts import NONE, script_of
+from textmill.paths import SPLITS
 
 _FIXED = {"raw": RAW, "quarantine": QUARANTINE, "clean": DOCUMENTS, **dict.fromkeys(SPLITS, DOCUMENTS)}
 
@@ -75,7 +75,8 @@ def examine(
     if schema.rows.to_numpy().any():
         return Examination({"schema": schema}, schema_checks, None)
     clean = read_keys(files["clean"], ["id", "label", "cluster"])
-    raw, num_accounted = _examine_raw(files, clean)
+    quarantine = read_keys(files["quarantine"], ["id", "reason"])
+    raw = tabulate_raw(read_keys(files["raw"], ["id", "label"]), clean, quarantine)
     documents, sample = read_documents({name: files[name] for name in SPLITS}, contract["sample_documents"])
     labels = {name: documents.loc[documents["split"] == number, "label"] for number, name in enumerate(SPLITS)}
     counts = count_classes(clean["label"], labels)
@@ -102,18 +103,13 @@ def examine(
         tables["reference"] = tabulate_reference(profile["labels"], reference)
     checks = build_checks(
         contract,
-        num_accounted=num_accounted,
+        num_accounted=len(clean) + len(quarantine),
         num_clean=len(clean),
         min_characters=min_characters,
         max_characters=max_characters,
         has_reference=reference is not None,
     )
     return Examination(tables, [*schema_checks, *checks], profile)
-
-
-def _examine_raw(files: Mapping[str, Path], clean: pd.DataFrame) -> tuple[Table, int]:
-    quarantine = read_keys(files["quarantine"], ["id", "reason"])
-    return tabulate_raw(read_keys(files["raw"], ["id", "label"]), clean, quarantine), len(clean) + len(quarantine)
 
 
 def _examine_texts(sample: Sample, scripts: list[str], contract: Mapping[str, Any]) -> Table:

@@ -5,7 +5,6 @@ A key is a 64-bit hash: among a million the chance that any two different ones a
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from textmill.artifacts import iter_table
+from textmill.data.duplicates.exact import hash_normal_form, normalise
 
 # Of a longer text the sample has the beginning and the end: 20,000 documents are at most 100 MB of plain English.
 _HEAD_CHARACTERS, _TAIL_CHARACTERS = 4500, 500
@@ -104,14 +104,11 @@ def _cut(text: str) -> str:
 def _measure(batch: pd.DataFrame, split: int) -> pd.DataFrame:
     has_text = batch["text"].notna().to_numpy(bool)
     text_keys = np.zeros(len(batch), np.uint64)
-    text_keys[has_text] = np.fromiter(map(_hash_text, batch["text"][has_text]), np.uint64)
+    text_keys[has_text] = np.fromiter(
+        (hash_normal_form(normalise(text)) for text in batch["text"][has_text]), np.uint64
+    )
     return _hash(batch.drop(columns="text")).assign(
         text_key=pd.arrays.IntegerArray(text_keys, ~has_text),
         num_characters=batch["text"].str.len().astype("Int32"),
         split=np.int8(split),
     )
-
-
-def _hash_text(text: str) -> int:
-    normal = " ".join(text.casefold().split())
-    return int.from_bytes(blake2b(normal.encode("utf-8", "surrogatepass"), digest_size=8).digest())

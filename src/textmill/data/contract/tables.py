@@ -15,7 +15,6 @@ import pyarrow as pa
 from textmill.artifacts import SLICE
 from textmill.data.contract.shortcuts import Shortcut
 
-SPLITS = ("train", "validation", "test")
 # Reasons of quarantine that say: this text, or nearly this text, is there twice.
 REPEATED = (
     "duplicate",

@@ -28,7 +28,7 @@ def cluster_of(text: str) -> str:
 
 def hash_normal_form(normal_form: str) -> int:
     """The cluster as a number below 2**64."""
-    return int.from_bytes(blake2b(normal_form.encode(), digest_size=8).digest(), "big")
+    return int.from_bytes(blake2b(normal_form.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")
 
 
 @dataclass(frozen=True)

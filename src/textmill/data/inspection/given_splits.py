@@ -11,6 +11,7 @@ from pathlib import Path
 from textmill.assets import AssetNotFound, resolve
 from textmill.data.sources.files import COMPRESSIONS
 from textmill.data.sources.split_names import SPLIT_NAMES
+from textmill.paths import SPLITS
 
 _WORD = re.compile(r"[A-Za-z]+")
 _UNREAD = {".md", ".rst", ".txt", ".json", ".yaml", ".yml", ".metadata", ".dvc", ".gitignore", ".html", ".cff"}
@@ -33,7 +34,7 @@ def find_given_splits(uri: str) -> dict[str | None, str]:
     if "train" not in found or len(found) < 2:
         return {None: uri}
     base = uri.rstrip("/") if path.is_dir() else uri.rpartition("/")[0]
-    ordered = [split for split in ("train", "validation", "test") if split in found]
+    ordered = [split for split in SPLITS if split in found]
     return {split: f"{base}/{found[split]}" if base else found[split] for split in ordered}
 
 

@@ -18,7 +18,7 @@ from textmill.data.sources.csv_rows import (
     read_rows,
     sample_lines,
 )
-from textmill.data.sources.encodings import UTF8, TextFile
+from textmill.data.sources.encodings import TextFile, list_re_encoded
 from textmill.data.sources.errors import UnreadableSource
 from textmill.data.sources.files import (
     ORIGIN,
@@ -76,11 +76,7 @@ class Delimited:
     @property
     def re_encoded(self) -> list[dict[str, str]]:
         """The files that are not UTF-8; complete after a pass."""
-        return [
-            {"file": self.place.name(table.text.path), "encoding": table.text.encoding}
-            for table in self._tables
-            if table.text.encoding != UTF8
-        ]
+        return list_re_encoded(self.place, (table.text for table in self._tables))
 
     def batches(self, batch_size: int) -> Iterator[pd.DataFrame]:
         columns = [*self.columns, ORIGIN]

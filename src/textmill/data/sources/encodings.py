@@ -7,12 +7,13 @@ foreign byte the rest says nothing. A file may mix UTF-8 lines with others; none
 import codecs
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from textmill.data.sources.compression import BUFFER_BYTES, open_binary
 from textmill.data.sources.errors import UnreadableSource
+from textmill.data.sources.files import Place
 
 UTF8 = "utf-8"
 MAX_LINE_BYTES = 1 << 27  # 128 MiB: more is no document, and a file without line ends must not fill the memory
@@ -100,6 +101,11 @@ class TextFile:
                         f"{self.path}, line {place}, is neither UTF-8 nor {self.encoding}, the encoding found for the "
                         "rest. Save the file as UTF-8."
                     ) from None
+
+
+def list_re_encoded(place: Place, texts: Iterable[TextFile]) -> list[dict[str, str]]:
+    """Name and encoding of the files that are not UTF-8; complete after a pass over their lines."""
+    return [{"file": place.name(text.path), "encoding": text.encoding} for text in texts if text.encoding != UTF8]
 
 
 def _find_mark(stream: BinaryIO) -> str | None:

@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 
 from textmill.data.sources.csv_rows import read_rows
-from textmill.data.sources.encodings import UTF8, TextFile
+from textmill.data.sources.encodings import TextFile, list_re_encoded
 from textmill.data.sources.errors import UnreadableSource
 from textmill.data.sources.files import (
     ORIGIN,
@@ -57,11 +57,7 @@ class OrangeTab:
     @property
     def re_encoded(self) -> list[dict[str, str]]:
         """The files that are not UTF-8; complete after a pass."""
-        return [
-            {"file": self.place.name(file), "encoding": text.encoding}
-            for file, text in self._texts.items()
-            if text.encoding != UTF8
-        ]
+        return list_re_encoded(self.place, self._texts.values())
 
     def batches(self, batch_size: int) -> Iterator[pd.DataFrame]:
         self.notes.pop("blank_rows", None)

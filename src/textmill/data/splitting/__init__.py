@@ -9,11 +9,9 @@ from textmill.data.splitting.coverage import ClassTooSmall
 from textmill.data.splitting.files import write_splits
 from textmill.data.splitting.folds import ClassTooSmallForFolds, assign_folds
 from textmill.data.splitting.given import UnusableGivenSplits
-from textmill.data.splitting.names import SPLITS
 from textmill.data.splitting.times import UnusableTimes
 
 __all__ = [
-    "SPLITS",
     "ClassTooSmall",
     "ClassTooSmallForFolds",
     "UnusableGivenSplits",

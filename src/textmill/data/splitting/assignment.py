@@ -12,9 +12,9 @@ import pandas as pd
 from textmill.data.splitting.coverage import check_coverage, check_sizes
 from textmill.data.splitting.given import MISSING, check_given, read_given
 from textmill.data.splitting.grouping import find_atoms
-from textmill.data.splitting.names import SPLITS
 from textmill.data.splitting.stratification import count_classes, stratify
 from textmill.data.splitting.times import cut_by_time
+from textmill.paths import SPLITS
 
 
 def assign_splits(

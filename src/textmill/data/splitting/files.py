@@ -9,9 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from textmill.artifacts import atomic
-
-_BATCH_ROWS = 8192
+from textmill.artifacts import atomic, iter_record_batches, read_schema
 
 
 def write_splits(documents: Path, splits: "pd.Series[str]", targets: Mapping[str, Path]) -> dict[str, int]:
@@ -23,17 +21,18 @@ def write_splits(documents: Path, splits: "pd.Series[str]", targets: Mapping[str
         documents: a Parquet table.
         splits: the split of each of its rows, in their order.
         targets: the file of each split.
+
+    Raises: MissingArtifact.
     """
     counts = dict.fromkeys(targets, 0)
     with ExitStack() as stack:
-        source = stack.enter_context(pq.ParquetFile(documents))
-        schema = source.schema_arrow.remove_metadata()
+        schema = read_schema(documents).remove_metadata()
         writers = {}
         for name, target in targets.items():
             temporary = stack.enter_context(atomic(target))
             writers[name] = stack.enter_context(pq.ParquetWriter(temporary, schema, compression="zstd"))
         start = 0
-        for batch in source.iter_batches(_BATCH_ROWS):
+        for batch in iter_record_batches(documents):
             names = splits.iloc[start : start + batch.num_rows]
             start += batch.num_rows
             for name, writer in writers.items():

@@ -8,8 +8,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from textmill.data.splitting.grouping import hash_texts
-from textmill.data.splitting.names import SPLITS
 from textmill.errors import UserError
+from textmill.paths import SPLITS
 
 MISSING = -1
 _NUM_EXAMPLES = 5

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from sklearn.model_selection import StratifiedShuffleSplit
 
 from tests.corpora import bbc_news
-from textmill.data.splitting import SPLITS, ClassTooSmall, assign_splits
+from textmill.data.splitting import ClassTooSmall, assign_splits
+from textmill.paths import SPLITS
 
 SHARES = {"train": 0.7, "validation": 0.15, "test": 0.15}
 COUNTS = st.dictionaries(st.sampled_from("abcd"), st.integers(3, 60), min_size=1)

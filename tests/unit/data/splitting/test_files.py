@@ -4,7 +4,8 @@ import pandas as pd
 import pyarrow as pa
 
 from textmill.artifacts import DOCUMENTS, SLICE, read_table, with_slices, write_table
-from textmill.data.splitting import SPLITS, write_splits
+from textmill.data.splitting import write_splits
+from textmill.paths import SPLITS
 
 
 def test_rows_and_columns_are_parted_whole(tmp_path):

@@ -1,3 +1,0 @@
-"""The names of the splits."""
-
-SPLITS = ("train", "validation", "test")

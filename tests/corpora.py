@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from textmill.artifacts import DOCUMENTS
+from textmill.data.duplicates.exact import hash_normal_form, normalise
 
 
 @cache
@@ -44,3 +45,8 @@ def _documents(texts: pd.Series, labels: pd.Series) -> pd.DataFrame:
     ids = [f"{i:016x}" for i in range(len(table))]
     table = table.assign(id=ids, origin=ids, cluster=ids, split=None, group=None, time=None)
     return table[DOCUMENTS.names]
+
+
+def cluster_of(text: str) -> str:
+    """The cluster that clean gives to a text that has no near duplicate."""
+    return f"{hash_normal_form(normalise(text)):016x}"

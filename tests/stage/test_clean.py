@@ -5,11 +5,10 @@ import time
 import pandas as pd
 import pytest
 
-from tests.corpora import bbc_news
+from tests.corpora import bbc_news, cluster_of
 from tests.stage.clean_tables import clean, write_raw
 from tests.stage.stages import fail_stage
 from textmill.artifacts import DOCUMENTS, QUARANTINE, RAW, read_table, with_slices, write_table
-from textmill.data.duplicates.exact import cluster_of
 
 NEWS = bbc_news()["text"][:12].tolist()
 

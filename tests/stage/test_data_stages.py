@@ -3,10 +3,10 @@
 import pandas as pd
 import pytest
 
+from tests.corpora import cluster_of
 from tests.stage.stages import run_stages, write_params
 from tests.unit.data.duplicates.test_near import jaccard
 from textmill.artifacts import DOCUMENTS, QUARANTINE, RAW, read_json, read_table
-from textmill.data.duplicates.exact import cluster_of
 from textmill.data.tokens import TokenArrays, read_meta
 from textmill.paths import SPLITS, Paths
 

@@ -21,11 +21,6 @@ def normalise(text: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold()).split())
 
 
-def cluster_of(text: str) -> str:
-    """16 hex digits that all texts with the same normal form share."""
-    return f"{hash_normal_form(normalise(text)):016x}"
-
-
 def hash_normal_form(normal_form: str) -> int:
     """The cluster as a number below 2**64."""
     return int.from_bytes(blake2b(normal_form.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")

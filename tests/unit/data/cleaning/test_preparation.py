@@ -5,10 +5,11 @@ import sys
 
 import numpy as np
 
+from tests.corpora import cluster_of
 from tests.stage.stages import REPOSITORY
 from textmill.data.cleaning.preparation import prepare
 from textmill.data.cleaning.texts import TextRules
-from textmill.data.duplicates.exact import cluster_of, normalise
+from textmill.data.duplicates.exact import normalise
 from textmill.data.duplicates.shingles import Banding, sketch
 
 RULES = TextRules(frozenset({"html_to_text", "collapse_whitespace"}), 2, 40)

@@ -3,10 +3,10 @@
 import pandas as pd
 import pytest
 
+from tests.corpora import cluster_of
 from textmill.data.cleaning.labels import Corrections, LabelRules, RareLabels, UnfittingCorrection
 from textmill.data.cleaning.rows import RowCleaner, as_list
 from textmill.data.cleaning.texts import TextRules
-from textmill.data.duplicates.exact import cluster_of
 from textmill.data.quarantine.verdicts import Verdicts
 
 RULES = TextRules(frozenset({"html_to_text", "collapse_whitespace"}), 1, 100)

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from textmill.data.duplicates.exact import OTHER, TEST, VALIDATION, Rows, cluster_of, judge_equal_texts, normalise
+from tests.corpora import cluster_of
+from textmill.data.duplicates.exact import OTHER, TEST, VALIDATION, Rows, judge_equal_texts, normalise
 from textmill.data.quarantine.reasons import KEPT, REASONS
 
 

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.corpora import cluster_of
 from textmill.data.cleaning.labels import RareLabels
-from textmill.data.duplicates.exact import cluster_of, normalise
+from textmill.data.duplicates.exact import normalise
 from textmill.data.duplicates.near import NearDuplicateIndex, choose_banding
 from textmill.data.duplicates.shingles import Sketches, sketch
 from textmill.data.quarantine.parting import NothingToLearn

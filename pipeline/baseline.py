@@ -2,7 +2,7 @@
 
 Reads: data/splits/train.parquet, folds.parquet, validation.parquet (for the temperature only).
 Writes: models/baseline/bundle, data/out_of_fold.parquet (id, label, p0, p1, ...).
-Params: project, baseline.
+Params: project, task, model.baseline.
 """
 
 from pipeline import Params, Paths, main
@@ -24,7 +24,7 @@ def run(params: Params, paths: Paths) -> None:
     train, validation = read_table(paths.split("train")), read_table(paths.split("validation"))
     texts, labels = train["text"].tolist(), train["label"].tolist()
     folds = read_table(paths.folds).set_index("id")["fold"].loc[train["id"]].to_numpy()
-    settings = params.baseline.model_dump()
+    settings = params.model.baseline.model_dump(exclude={"character_ngrams", "max_character_features"})
     lineage = tracking.lineage("baseline", settings, CODE, [paths.split("train"), paths.split("validation")])
     with tracking.model_run(paths, params.project, "baseline", lineage["key"]):
         model = tfidf.fit(texts, labels, **settings)
@@ -36,8 +36,12 @@ def run(params: Params, paths: Paths) -> None:
             write_bundle(
                 folder,
                 family="tfidf",
+                task=params.task,
                 labels=model.labels,
+                thresholds=None,
+                target=None,
                 max_length=None,
+                long_documents={"strategy": "truncate"},
                 pad_id=PAD_ID,
                 temperature=temperature,
                 recipe=[],

@@ -2,8 +2,9 @@
 
 Reads: data/splits/train.parquet, data/splits/validation.parquet, the weights' tokenizer and config;
     data/validation/report.json (no tokens from data that breach the contract).
-Writes: data/tokens (tokens.json, tokenizer.json, SPLIT.ids.npy, SPLIT.offsets.npy, SPLIT.labels.npy).
-Params: tokenize, model.
+Writes: data/tokens (tokens.json, tokenizer.json, SPLIT.ids.npy, SPLIT.offsets.npy, SPLIT.windows.npy,
+    SPLIT.labels.npy).
+Params: task, tokenize, model.weights.
 """
 
 from collections.abc import Iterable
@@ -19,14 +20,16 @@ SPLITS = ("train", "validation")  # nothing sees the test split before the gate
 def run(params: Params, paths: Paths) -> None:
     from textmill.data.tokenization.stage import describe, tokenize
 
-    settings, uri = params.tokenize, getattr(params.model, params.model.family).weights
+    settings, uri = params.tokenize, params.model.weights
     with atomic(paths.tokens) as folder:
         folder.mkdir()
         meta = tokenize(
             resolve(uri),
             {split: paths.split(split) for split in SPLITS},
             folder,
+            task=params.task,
             max_length=settings.max_length,
+            long_documents=settings.long_documents.model_dump(),
             trained=settings.trained.model_dump() if settings.tokenizer == "trained" else None,
             progress=show_progress,
         )

@@ -24,15 +24,16 @@ def run(params: Params, paths: Paths) -> None:
 
     data = TrainingData.open(paths.tokens)
     hyper = Hyperparameters(**read_json(paths.best))
-    model = build_model(params, data.num_labels, paths.tokens)
+    model = build_model(params, paths, data.num_outputs, params.seed)
     declared: dict[str, Any] = {
         "seed": params.seed,
-        "model": params.model.model_dump(),
+        "task": params.task,
+        "model": {params.model.family: params.family_settings.model_dump()},
         "training": params.training.model_dump(),
         "train": params.train.model_dump(),
     }
     code = ["data/batches.py", "data/tokens.py", "models", "training"]
-    lineage = tracking.lineage("train", declared, code, [paths.tokens, paths.best])
+    lineage = tracking.lineage("train", declared, code, [paths.tokens, paths.pretrained, paths.best])
     checkpoints = paths.checkpoints(lineage["key"])
 
     with alone(paths, "train"), tracking.model_run(paths, params.project, "trained", lineage["key"]) as active:
@@ -55,7 +56,7 @@ def run(params: Params, paths: Paths) -> None:
             }
             save_model(folder / "torch", model, description)
             pd.DataFrame(fitted.curves).to_csv(folder / "curves.csv", index=False)
-        tracking.log(metrics={"best_validation_f1_macro": fitted.f1_macro})
+        tracking.log(metrics={"best_validation_score": fitted.f1_macro})
     shutil.rmtree(checkpoints)
     print(f"Trained {len(fitted.curves)} epochs; best macro-F1 on validation {fitted.f1_macro:.4f}")
 

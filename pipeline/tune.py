@@ -25,17 +25,19 @@ def run(params: Params, paths: Paths) -> None:
 
     tune = params.tune
     data = TrainingData.open(paths.tokens).sample(tune.train_fraction, params.seed)
-    model = build_model(params, data.num_labels, paths.tokens)
-    space, fixed = dimensions(tune.space), {str(key): value for key, value in tune.fixed.items()}
+    model = build_model(params, paths, data.num_outputs, params.seed)
+    space_of_family = getattr(tune.space, params.model.family)
+    space, fixed = dimensions(space_of_family), {str(key): value for key, value in tune.fixed.items()}
     # The number of trials is left out of the key: a study can be continued to more.
     declared = {
-        "model": params.model.model_dump(),
+        "task": params.task,
+        "model": {params.model.family: params.family_settings.model_dump()},
         "training": params.training.model_dump(),
-        "tune": tune.model_dump(exclude={"num_trials"}),
+        "tune": {**tune.model_dump(exclude={"num_trials", "space"}), "space": space_of_family.model_dump()},
         "seed": params.seed,
     }
     lineage = tracking.lineage(
-        "tune", declared, ["data/batches.py", "data/tokens.py", "models", "training"], [paths.tokens]
+        "tune", declared, ["data/batches.py", "data/tokens.py", "models", "training"], [paths.tokens, paths.pretrained]
     )
     name = f"{params.project}-{lineage['key'][:12]}"
 

@@ -27,6 +27,10 @@ def tiny_bundle(folder: Path, train: pd.DataFrame, *, noise: float = 0.0, seed: 
     write_bundle(
         folder,
         family="tiny",
+        task="single_label",
+        thresholds=None,
+        target=None,
+        long_documents={"strategy": "truncate"},
         labels=labels,
         max_length=64,
         pad_id=0,

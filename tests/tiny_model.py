@@ -13,6 +13,14 @@ from textmill.training.fit import Settings
 from textmill.training.lit_module import Hyperparameters
 
 VOCABULARY = 50
+META = {
+    "task": "single_label",
+    "labels": ["no", "yes"],
+    "target": None,
+    "pad_id": 0,
+    "max_length": 32,
+    "long_documents": {"strategy": "truncate", "head_share": 0.25, "overlap": 0, "max_windows": 1},
+}
 HYPER = Hyperparameters(learning_rate=5e-3, weight_decay=0.01, warmup_fraction=0.1, dropout=0.1)
 SETTINGS = Settings(
     batch_size=16, precision="32-true", schedule="linear", gradient_clip=1.0, epochs=3, patience=3, seed=7
@@ -53,6 +61,6 @@ def write_tokens(folder: Path, num_train: int = 160, num_validation: int = 64) -
             words = generator.integers(12, VOCABULARY, generator.integers(2, 20))
             words[generator.integers(len(words))] = 10 + label
             documents.append([2, *words.tolist()])
-        write_split(folder, split, [(Encoded.join(documents), labels.tolist())], VOCABULARY)
-    (folder / "tokens.json").write_text(json.dumps({"labels": ["no", "yes"], "pad_id": 0, "max_length": 32}))
+        write_split(folder, split, [(Encoded.join(documents), labels.astype(np.uint32))], VOCABULARY)
+    (folder / "tokens.json").write_text(json.dumps(META))
     return folder

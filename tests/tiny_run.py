@@ -31,7 +31,7 @@ def tiny_run(root: Path, *, state: Path | None = None, noise: float = 0.0, seed:
     Args:
         state: where the registry lies; `root` itself by default.
         noise: makes the chosen model, `int8`, worse; `full` has always noise 0.3 and `baseline` 1.
-        changes: params by dotted name with `__` for the dot, such as `gate__min_macro_f1=0.9`.
+        changes: params by dotted name with `__` for the dot, such as `gate__min_quality=0.9`.
     """
     paths = Paths(root=root, state=state or root)
     for folder in ("data", "models", "reports"):
@@ -57,7 +57,7 @@ def write_params(paths: Paths, **changes: Any) -> Params:
     values = yaml.load(REPOSITORY / "params.yaml")
     values["project"] = PROJECT
     values["compress"]["recipes"] = {name: values["compress"]["recipes"][name] for name in ("full", "int8")}
-    values["gate"] |= {"min_macro_f1": 0.6, "num_resamples": 500}
+    values["gate"] |= {"min_quality": 0.6, "num_resamples": 500}
     values["evaluate"] |= {"num_resamples": 200, "latency_documents": 20}
     for name, value in changes.items():
         section, _, key = name.partition("__")
@@ -76,7 +76,7 @@ def write_reports(paths: Paths, params: Params, test: pd.DataFrame) -> None:
         figures = {key: evaluation.metrics[key] for key in ("size_mb", "latency_p50_ms", "throughput_per_s")}
         f1 = {"full": 0.8, "int8": 0.8, "baseline": 0.7}[name]
         candidates.append(Candidate(name=name, f1_macro=f1, is_baseline=name == "baseline", **figures))
-    selection = select(candidates, Budget(), "macro_f1", allow_baseline=False)
+    selection = select(candidates, Budget(), "quality", allow_baseline=False)
     write_json(paths.selection, {**selection, "chosen": "int8"})
 
 

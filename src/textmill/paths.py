@@ -114,6 +114,11 @@ class Paths:
         return self.model(name) / "bundle"
 
     @property
+    def pretrained(self) -> Path:
+        """pretrained.json, and where pretrain.objective asks for it the encoder that tune and train start from."""
+        return self.root / "models/pretrained"
+
+    @property
     def best(self) -> Path:
         """The values that train takes; nothing else, so that more trials with the same best rerun nothing."""
         return self.root / "models/search/best.json"
@@ -127,6 +132,10 @@ class Paths:
     def evaluation(self, split: str, name: str) -> Path:
         """The folder of one model's figures on one split: `validation` or `test`."""
         return self.root / "reports" / split / name
+
+    @property
+    def crossvalidation(self) -> Path:
+        return self.root / "reports/crossvalidation.json"
 
     @property
     def selection(self) -> Path:

@@ -19,7 +19,7 @@ from tokenizers import Tokenizer
 
 from textmill.errors import UserError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MANIFEST = "bundle.json"
 _TOOLS = ("onnx", "onnxruntime", "tokenizers")
 _WINDOW = 4096  # documents held as tokens, and sorted by length, at a time
@@ -44,8 +44,12 @@ def write_bundle(
     folder: Path,
     *,
     family: str,
+    task: str,
     labels: Sequence[str],
+    thresholds: Sequence[float] | None,
+    target: dict[str, float] | None,
     max_length: int | None,
+    long_documents: dict[str, Any],
     pad_id: int,
     temperature: float,
     recipe: list[dict[str, Any]],
@@ -58,8 +62,12 @@ def write_bundle(
 
     Args:
         folder: every file in it becomes part of the bundle, with its sha256.
-        labels: display names in the order of the logits.
-        max_length: tokens kept of a document, special tokens included; None keeps all.
+        task: single_label, multi_label or regression.
+        labels: display names in the order of the logits; none for regression.
+        thresholds: multi_label: the probability from which on a document has each label.
+        target: regression: the number that a document gets is logit * std + mean.
+        max_length: tokens kept of a document (of a window of it), special tokens included; None keeps all.
+        long_documents: strategy, head_share, overlap and max_windows, as in params.yaml.
         pad_id: fills the shorter documents of a batch.
         temperature: what the logits are divided by before softmax.
         recipe: the compression steps, as in params.yaml.
@@ -68,13 +76,18 @@ def write_bundle(
     """
     files = sorted(path for path in folder.iterdir() if path.is_file() and path.name != MANIFEST)
     assert {"model.onnx", "tokenizer.json"} <= {path.name for path in files}, f"{folder} holds {files}"
-    assert len(set(labels)) == len(labels) >= 2
+    assert len(set(labels)) == len(labels) >= (0 if task == "regression" else 2)
+    assert (thresholds is not None) == (task == "multi_label") and (target is not None) == (task == "regression")
     assert temperature > 0
     manifest = {
         "format_version": FORMAT_VERSION,
         "family": family,
+        "task": task,
         "labels": list(labels),
+        "thresholds": None if thresholds is None else [float(threshold) for threshold in thresholds],
+        "target": target,
         "max_length": max_length,
+        "long_documents": long_documents,
         "pad_id": pad_id,
         "temperature": float(temperature),
         "recipe": recipe,
@@ -133,6 +146,7 @@ class Classifier:
         self.max_length: int | None = manifest["max_length"]
         self.temperature: float = manifest["temperature"]
         self._pad_id: int = manifest["pad_id"]
+        self._num_outputs = len(self.labels) or 1
         self._session = session
         self._needs_mask = "attention_mask" in {node.name for node in session.get_inputs()}
         self._tokenizer = tokenizer
@@ -197,48 +211,54 @@ class Classifier:
 
     def logits_of_ids(
         self,
-        sequences: Sequence[NDArray[np.integer[Any]] | list[int]],
+        documents: Sequence[Sequence[NDArray[np.integer[Any]] | list[int]]],
         batch_size: int = 32,
         progress: Progress = None,
     ) -> FloatArray:
-        """Logits [N, C] of tokenized documents, each a sequence of ids already cut to max_length."""
-        logits_NC = np.empty((len(sequences), len(self.labels)), dtype=np.float32)
-        lengths_N = np.array([len(sequence) for sequence in sequences], dtype=np.int64)
-        order_N = np.argsort(lengths_N, kind="stable")  # documents of like length share a batch: little padding
-        for start in range(0, len(sequences), batch_size):
+        """Logits [N, C] of tokenized documents, each a list of windows of token ids; a document's are averaged."""
+        logits_NC = np.empty((len(documents), self._num_outputs), dtype=np.float32)
+        widths_N = np.array([max(map(len, windows)) for windows in documents], dtype=np.int64)
+        order_N = np.argsort(widths_N, kind="stable")  # documents of like length share a batch: little padding
+        for start in range(0, len(documents), batch_size):
             chosen_B = order_N[start : start + batch_size]
-            logits_NC[chosen_B] = self._run([sequences[i] for i in chosen_B], lengths_N[chosen_B])
+            logits_NC[chosen_B] = self._run([documents[i] for i in chosen_B])
             if progress:
                 progress(len(chosen_B))
         return logits_NC
 
-    def _run(self, sequences: Sequence[Any], lengths_B: NDArray[np.int64]) -> FloatArray:
-        width = max(1, int(lengths_B.max()))
-        ids_BT = np.full((len(sequences), width), self._pad_id, dtype=np.int64)
-        for row_T, sequence in zip(ids_BT, sequences, strict=True):
-            row_T[: len(sequence)] = sequence
-        feeds = {"input_ids": ids_BT}
+    def _run(self, documents: Sequence[Sequence[Any]]) -> FloatArray:
+        windows = [window for document in documents for window in document]
+        lengths_W = np.array([len(window) for window in windows], dtype=np.int64)
+        width = max(1, int(lengths_W.max()))
+        ids_WT = np.full((len(windows), width), self._pad_id, dtype=np.int64)
+        for row_T, window in zip(ids_WT, windows, strict=True):
+            row_T[: len(window)] = window
+        feeds = {"input_ids": ids_WT}
         if self._needs_mask:
-            feeds["attention_mask"] = (np.arange(width) < lengths_B[:, None]).astype(np.int64)
-        logits_BC: FloatArray = self._session.run(["logits"], feeds)[0]
-        return logits_BC
+            feeds["attention_mask"] = (np.arange(width) < lengths_W[:, None]).astype(np.int64)
+        logits_WC: FloatArray = self._session.run(["logits"], feeds)[0]
+        starts_B = np.cumsum([0, *(len(document) for document in documents[:-1])])
+        if len(windows) == len(documents):
+            return logits_WC
+        counts_B = np.diff([*starts_B, len(windows)])
+        return np.asarray(np.add.reduceat(logits_WC, starts_B) / counts_B[:, None], dtype=np.float32)
 
-    def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """Token ids of each text, special tokens included, cut to max_length.
+    def encode(self, texts: Sequence[str]) -> list[list[list[int]]]:
+        """The windows of each text, special tokens included, cut to max_length.
 
         A very long text is cut at a space before it is tokenized, which is several times faster and changes
         nothing: tokens do not reach across white space, and where the cut has too few of them, the whole
         text is tokenized.
         """
         if self.max_length is None:
-            return [encoding.ids for encoding in self._tokenizer.encode_batch_fast(texts)]
+            return [[encoding.ids] for encoding in self._tokenizer.encode_batch_fast(texts)]
         limit = _CHARACTERS_PER_TOKEN * self.max_length
         cut_texts = [text if len(text) <= limit else _cut_at_space(text, limit) for text in texts]
         ids = [encoding.ids for encoding in self._tokenizer.encode_batch_fast(cut_texts)]
         short = [i for i, cut in enumerate(cut_texts) if len(cut) < len(texts[i]) and len(ids[i]) < self.max_length]
         for i, encoding in zip(short, self._tokenizer.encode_batch_fast([texts[i] for i in short]), strict=True):
             ids[i] = encoding.ids
-        return ids
+        return [[window] for window in ids]
 
 
 def _cut_at_space(text: str, limit: int) -> str:

@@ -155,7 +155,7 @@ def log_trial(parent: Any, trial: dict[str, Any], intermediate: dict[int, float]
         mlflow.log_params(trial["values"])
         mlflow.set_tag("textmill.state", trial["state"])
         for step, score in intermediate.items():
-            mlflow.log_metric("validation_f1_macro", score, step=step)
+            mlflow.log_metric("validation_score", score, step=step)
         if trial["score"] is not None:
             mlflow.log_metric("score", trial["score"])
 

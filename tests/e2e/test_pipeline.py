@@ -59,7 +59,7 @@ def checkout(tmp_path_factory):
         select__budget__max_drop=None,
         evaluate__num_resamples=200,
         evaluate__latency_documents=20,
-        gate__min_macro_f1=0.3,
+        gate__min_quality=0.3,
         gate__num_resamples=500,
     )
     checkout.run("dvc", "add", "data/inputs/reviews.csv")  # else `dvc exp run --temp` would not have it

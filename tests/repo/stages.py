@@ -24,6 +24,7 @@ LEFT_OUT = {
     "src/textmill/hub.py",
     "src/textmill/paths.py",
     "src/textmill/presets.py",
+    "src/textmill/tasks.py",
     "src/textmill/tracking.py",
 }
 _IMPORT_STRING = re.compile(r"(textmill(?:\.\w+)+):\w+")

@@ -107,7 +107,7 @@ def test_figures_and_files_are_in_the_models_mlflow_run(paths, params):
     experiment = client.get_experiment_by_name(params.project)
     (run,) = client.search_runs([experiment.experiment_id], "tags.`textmill.model` = 'baseline'")
     metrics = read_json(paths.evaluation("validation", "baseline") / "metrics.json")
-    assert run.data.metrics["validation_f1_macro"] == pytest.approx(metrics["f1_macro"])
+    assert run.data.metrics["validation_score"] == pytest.approx(metrics["f1_macro"])
     assert run.data.params["max_ngram"] == "2"
     assert not [name for name in run.data.metrics if name.startswith("test_")]
     artifacts = {artifact.path for artifact in client.list_artifacts(run.info.run_id, "validation")}

@@ -54,7 +54,7 @@ def test_the_first_version_becomes_champion_with_its_evidence(tmp_path: Path) ->
     full, chosen = versions.get(client, PROJECT, 1), versions.get(client, PROJECT, "champion")
     assert record["champion_version"] == chosen.number == 2
     assert record["gate"]["passed"]
-    assert [rule["rule"] for rule in record["gate"]["rules"]] == ["min_macro_f1"]
+    assert [rule["rule"] for rule in record["gate"]["rules"]] == ["min_quality"]
     assert chosen.tags["textmill.parent_version"] == "1"
     assert (full.tags["textmill.recipe"], chosen.tags["textmill.recipe"]) == ("full", "int8")
     measured = read_json(paths.evaluation("test", "int8") / "metrics.json")["f1_macro"]
@@ -152,7 +152,7 @@ def test_an_edited_champion_refuses(tmp_path: Path) -> None:
     with (packaging.fetch_bundle(champion) / "tokenizer.json").open("a") as file:
         file.write(" ")
     rules = {rule["rule"]: rule["passed"] for rule in run_register(tiny_run(tmp_path))["gate"]["rules"]}
-    assert rules == {"min_macro_f1": True, "champion_loads": False}
+    assert rules == {"min_quality": True, "champion_loads": False}
 
 
 def test_force_never_crowns_a_version_that_cannot_be_run(tmp_path: Path) -> None:
@@ -267,10 +267,10 @@ def test_auto_promote(tmp_path: Path, auto_promote: str, expected: list[dict[str
 
 
 def test_below_the_floor_not_even_the_first_version_gets_an_alias(tmp_path: Path) -> None:
-    paths = tiny_run(tmp_path, gate__min_macro_f1=0.95)
+    paths = tiny_run(tmp_path, gate__min_quality=0.95)
     record = run_register(paths)
     assert versions.aliases(versions.connect(paths, PROJECT), PROJECT) == {}
-    assert "the floor is 0.9500 (gate.min_macro_f1)" in record["gate"]["reasons"][0]
+    assert "the floor is 0.9500 (gate.min_quality)" in record["gate"]["reasons"][0]
     assert record["champion_version"] is None
 
 
@@ -278,7 +278,7 @@ def test_a_challenger_that_is_refused_later_loses_its_alias(tmp_path: Path) -> N
     run_register(tiny_run(tmp_path, noise=0.5))
     paths = tiny_run(tmp_path)
     assert run_register(paths)["challenger_version"] == 3
-    write_params(paths, gate__min_macro_f1=0.99)
+    write_params(paths, gate__min_quality=0.99)
     assert run_register(paths)["challenger_version"] is None
 
 

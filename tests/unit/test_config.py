@@ -91,9 +91,9 @@ def write(tmp_path):
         ("data.watch", "data", WATCH),
         ("data.watch", ".", WATCH),
         (
-            "model.transformer.weights",
+            "model.weights",
             "weights",
-            r"data\.watch \(data/inputs\) must be model\.transformer\.weights \(weights\) or a folder",
+            r"data\.watch \(data/inputs\) must be model\.weights \(weights\) or a folder",
         ),
         ("compress.recipes.int8.from", "ful", r"recipes\.int8\.from: 'ful' is not a model; allowed: trained, full"),
         ("compress.recipes.int8.from", "int8", r"recipes\.int8\.from: int8 -> int8 is a circle"),

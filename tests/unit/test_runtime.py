@@ -20,6 +20,10 @@ from textmill.runtime import Classifier, InvalidBundle, read_manifest, write_bun
 
 MANIFEST = {
     "family": "tfidf",
+    "task": "single_label",
+    "thresholds": None,
+    "target": None,
+    "long_documents": {"strategy": "truncate"},
     "labels": ["negative", "positive"],
     "max_length": None,
     "pad_id": PAD_ID,

@@ -20,7 +20,7 @@ def check() -> None:
 
     params = read_params()
     named = {f"data.source.{split}" if split else "data.source": uri for split, uri in params.data.sources.items()}
-    named |= {"data.watch": params.data.watch, f"model.{params.model.family}.weights": params.weights}
+    named |= {"data.watch": params.data.watch, "model.weights": params.model.weights}
     if params.data.label_corrections is not None:
         named["data.label_corrections"] = params.data.label_corrections
     for key, uri in named.items():

@@ -70,7 +70,7 @@ def distill(
         )
     student = teacher.with_layers(evenly_spaced(num_layers, depth))
     data = recovery.data
-    teacher_NC = predict_logits(teacher, data.train, data.pad_id, data.num_labels, recovery.settings)
+    teacher_NC = predict_logits(teacher, data.train, data.pad_id, data.num_outputs, recovery.settings)
     fit(
         student,
         data,

@@ -60,13 +60,14 @@ def export_onnx(model: nn.Module, path: Path, tokens: TokenArrays, pad_id: int) 
 
 def _example(tokens: TokenArrays, pad_id: int, num_documents: int = 8) -> tuple[torch.Tensor, torch.Tensor]:
     """Documents of unlike lengths, so that the mask matters: int64 [B, T] ids and mask."""
-    lengths = np.asarray(tokens.lengths)
+    lengths = tokens.window_lengths
     order = np.argsort(lengths, kind="stable")
     chosen = order[np.linspace(0, len(order) - 1, num_documents).astype(int)]
     width = int(lengths[chosen].max())
     ids_BT = torch.full((num_documents, width), pad_id, dtype=torch.int64)
-    for row, document in enumerate(chosen):
-        ids_BT[row, : lengths[document]] = torch.from_numpy(tokens[int(document)].astype(np.int64))
+    for row, window in enumerate(chosen):
+        ids = tokens.ids[tokens.offsets[window] : tokens.offsets[window + 1]]
+        ids_BT[row, : lengths[window]] = torch.from_numpy(ids.astype(np.int64))
     mask_BT = (torch.arange(width) < torch.from_numpy(lengths[chosen])[:, None]).long()
     return ids_BT, mask_BT
 

@@ -18,6 +18,7 @@ from textmill.compression.recovery import Recovery
 from textmill.data.batches import train_batches
 from textmill.models.transformer import keep_feed_forward, keep_heads, num_heads
 from textmill.training.fit import TrainingData, fit
+from textmill.training.lit_module import document_logits
 
 NUM_DOCUMENTS = 512  # that importance is measured on; its ranking is stable from a few hundred
 
@@ -61,7 +62,7 @@ def importance(model: Any, data: TrainingData, batch_size: int, seed: int) -> tu
     indices = torch.randperm(len(data.train), generator=torch.Generator().manual_seed(seed))[:NUM_DOCUMENTS].numpy()
     try:
         for batch in train_batches(data.train, data.pad_id, batch_size=batch_size, seed=seed, indices=indices):
-            logits_BC = model(batch["input_ids_BT"], batch["attention_mask_BT"])
+            logits_BC = document_logits(model, batch)
             # The sum keeps each document's gradient its own.
             F.cross_entropy(logits_BC, batch["labels_B"], reduction="sum").backward()
             model.zero_grad(set_to_none=True)

@@ -75,8 +75,11 @@ def run_recipe(
             bundle,
             recovery,
             family=read_json(parent / "torch/model.json")["family"],
+            task=meta["task"],
             labels=meta["labels"],
+            target=meta["target"],
             max_length=meta["max_length"],
+            long_documents=meta["long_documents"],
             pad_id=meta["pad_id"],
             recipe=[{"method": step.method, **step.settings} for step in steps],
             parent=parent.name,
@@ -86,11 +89,12 @@ def run_recipe(
 
 def seal(bundle: Path, recovery: Recovery, **description: Any) -> None:
     """Write bundle.json, with the temperature that fits the validation split."""
-    write_bundle(bundle, temperature=1.0, **description)
+    write_bundle(bundle, temperature=1.0, thresholds=None, **description)
     validation = recovery.data.validation
     documents = [validation[i] for i in range(len(validation))]
     logits = Classifier.load(bundle).logits_of_ids(documents, batch_size=1)  # each alone, as it is served
-    write_bundle(bundle, temperature=fit_temperature(logits, np.asarray(validation.labels)), **description)
+    temperature = fit_temperature(logits, np.asarray(validation.labels))
+    write_bundle(bundle, temperature=temperature, thresholds=None, **description)
 
 
 def _torch_part(parent: Path, steps: Sequence[Step], recovery: Recovery) -> tuple[Any, dict[str, Any]]:

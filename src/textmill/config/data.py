@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
 
-from textmill.config.base import Count, Section, Share
+from textmill.config.base import Count, Fraction, Section, Share
 from textmill.paths import SPLITS
 
 
@@ -51,6 +51,10 @@ class Data(Section):
     )
     text: Column = Field(description="The column with the text: its name, or its position from 0.")
     label: Column = Field(description="The column with the label: its name, or its position from 0.")
+    label_separator: str = Field(
+        min_length=1,
+        description="What stands between the labels of a document, for task: multi_label. An empty field has none.",
+    )
     split: Column | None = Field(
         description="The column that says train, validation (also valid, val, dev) or test of each row, or null."
     )
@@ -251,8 +255,21 @@ class TrainedTokenizer(Section):
     lowercase: bool = Field(description="Lower-case texts before they are cut into tokens.")
 
 
+class LongDocuments(Section):
+    strategy: Literal["truncate", "head_tail", "windows"] = Field(
+        description="What is read of a document of more than max_length tokens: its beginning, its beginning and its "
+        "end, or windows of max_length tokens whose logits are averaged."
+    )
+    head_share: Fraction = Field(description="Share of the tokens that come from the beginning (head_tail).")
+    overlap: Annotated[int, Field(ge=0)] = Field(description="Tokens that neighbouring windows share (windows).")
+    max_windows: Count = Field(description="Most windows of a document; what comes after them is cut (windows).")
+
+
 class Tokenize(Section):
-    max_length: int = Field(ge=8, le=8192, description="Tokens kept of a document, special tokens included.")
+    max_length: int = Field(
+        ge=8, le=8192, description="Tokens kept of a document, or of a window of it, special tokens included."
+    )
+    long_documents: LongDocuments
     tokenizer: Literal["weights", "trained"] = Field(
         description="The tokenizer of the weights, or one that is trained on the train split."
     )

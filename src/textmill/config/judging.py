@@ -19,12 +19,14 @@ class Evaluate(Section):
 class Budget(Section):
     max_size_mb: Positive | None = Field(description="Largest bundle, in MB (1e6 bytes); null sets no limit.")
     max_latency_ms: Positive | None = Field(description="Largest median latency at batch 1; null sets no limit.")
-    max_drop: Fraction | None = Field(description="Most validation macro-F1 lost against full; null sets no limit.")
+    max_drop: Fraction | None = Field(
+        description="Most macro-F1 (R², for regression) on validation lost against full; null sets no limit."
+    )
 
 
 class Select(Section):
     budget: Budget
-    prefer: Literal["macro_f1", "latency_ms", "size_mb"] = Field(
+    prefer: Literal["quality", "latency_ms", "size_mb"] = Field(
         description="What decides among the variants within the budget."
     )
     allow_baseline: bool = Field(description="Whether the TF-IDF baseline may be chosen.")
@@ -37,8 +39,8 @@ class Register(Section):
 
 
 class Gate(Section):
-    min_macro_f1: Fraction = Field(description="Quality floor on the test split.")
-    margin: Share = Field(description="Largest tolerated loss of macro-F1 against the champion.")
+    min_quality: Fraction = Field(description="Floor of macro-F1 (of R², for regression) on the test split.")
+    margin: Share = Field(description="Largest tolerated loss of macro-F1 (of R²) against the champion.")
     confidence: Share = Field(description="One-sided confidence level of the non-inferiority test.")
     num_resamples: Annotated[int, Field(ge=100)] = Field(description="Paired bootstrap resamples.")
 

@@ -10,7 +10,10 @@ from textmill.config.base import Name, Section
 from textmill.config.compression import Compress
 from textmill.config.data import Clean, Contract, Data, Split, Tokenize
 from textmill.config.judging import Evaluate, Gate, Register, Report, Select
-from textmill.config.training import Baseline, Model, Train, Training, Tune
+from textmill.config.models import Model
+from textmill.config.search import Tune
+from textmill.config.training import CrossValidate, Pretrain, Train, Training
+from textmill.tasks import Task
 
 # What the pipeline writes: nothing of it can be watched for changes of the input.
 OUTPUTS = (
@@ -23,16 +26,20 @@ OUTPUTS = (
 class Params(Section):
     project: Name = Field(description="Name of the MLflow experiment and of the registered model.")
     seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = Field(description="The one seed of every random choice.")
+    task: Task = Field(
+        description="One label a document, any number of them (data.label_separator), or a number (regression)."
+    )
     data: Data
     clean: Clean
     split: Split
     contract: Contract
     tokenize: Tokenize
     model: Model
-    baseline: Baseline
+    pretrain: Pretrain
     training: Training
     tune: Tune
     train: Train
+    crossvalidate: CrossValidate
     compress: Compress
     evaluate: Evaluate
     select: Select
@@ -41,9 +48,10 @@ class Params(Section):
     report: Report
 
     @property
-    def weights(self) -> str:
-        """Where the pretrained weights of the active family are."""
-        return str(getattr(self.model, self.model.family).weights)
+    def family_settings(self) -> Section:
+        """The block of the active family."""
+        settings: Section = getattr(self.model, self.model.family)
+        return settings
 
     @model_validator(mode="after")
     def _local_files_are_watched(self) -> "Params":
@@ -69,7 +77,9 @@ class Params(Section):
             yield f"data.source.{split}" if split else "data.source", uri
         if self.data.label_corrections is not None:
             yield "data.label_corrections", self.data.label_corrections
-        yield f"model.{self.model.family}.weights", self.weights
+        if self.pretrain.source is not None:
+            yield "pretrain.source", self.pretrain.source
+        yield "model.weights", self.model.weights
 
     @model_validator(mode="after")
     def _time_is_named(self) -> "Params":

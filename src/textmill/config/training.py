@@ -1,104 +1,110 @@
-"""The sections of params.yaml about the model, its search and its training."""
+"""The sections of params.yaml about pretraining, training and cross-validation."""
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field
 
-from textmill.config.base import Count, Positive, Section
-
-# Lowest and highest value of each searched key.
-LIMITS = {
-    "learning_rate": (0.0, 1.0),
-    "weight_decay": (0.0, 1.0),
-    "warmup_fraction": (0.0, 1.0),
-    "dropout": (0.0, 0.9),
-}
+from textmill.config.base import Count, Fraction, Positive, Section, Share
 
 
-class Transformer(Section):
-    weights: str = Field(
-        min_length=1,
-        description="Folder with pretrained weights and tokenizer: a path, package://DISTRIBUTION@VERSION/PATH "
-        "or hf://OWNER/NAME@REVISION.",
+class Pretrain(Section):
+    objective: Literal["none", "mlm", "clm"] = Field(
+        description="Masked or causal language modelling on the user's own text before tune and train; none skips it. "
+        "For model.family transformer only."
     )
-    pooling: Literal["mean", "cls"] = Field(description="How token vectors become one document vector.")
+    source: str | None = Field(
+        description="More texts without labels: a file, folder, package:// or hf://datasets/ as for data.source, read "
+        "with data.text; null takes the train split."
+    )
+    epochs: Count = Field(description="Passes over the texts.")
+    learning_rate: Positive = Field(description="Peak learning rate.")
+    mask_share: Share = Field(description="Share of the tokens that mlm asks for.")
+    whole_words: bool = Field(description="Whether mlm masks whole words instead of single tokens.")
+    next_sentence: bool = Field(description="BERT's next-sentence prediction beside mlm.")
 
 
-class Model(Section):
-    family: Literal["transformer"] = Field(description="The architecture; its block below is the active one.")
-    transformer: Transformer
+class Loss(Section):
+    class_weights: Literal["none", "balanced"] = Field(
+        description="balanced weighs classes (or the positives of a label) by the inverse of their frequency."
+    )
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(description="Share of the target spread over all.")
+    focal_gamma: Annotated[float, Field(ge=0, le=10)] = Field(
+        description="Focuses on documents that are still wrong (focal loss); 0 is plain cross-entropy."
+    )
 
 
-class Baseline(Section):
-    max_ngram: int = Field(ge=1, le=5, description="Longest word n-gram.")
-    max_features: Count = Field(description="Most n-grams kept, the most frequent ones first.")
-    regularisation: Positive = Field(description="Inverse strength C of the logistic regression.")
+class Lora(Section):
+    rank: Count = Field(description="Rank of the update of each attention matrix.")
+    alpha: Positive = Field(description="Scale of the update is alpha / rank.")
+    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(description="Dropout before the update.")
+
+
+class Augmentation(Section):
+    """Shares of the words of a train document that are changed, anew in every epoch; 0 leaves it off."""
+
+    swap: Fraction = Field(description="Words that change places with their neighbour.")
+    delete: Annotated[float, Field(ge=0, lt=1)] = Field(description="Words that are left out.")
+    typo: Fraction = Field(description="Words that get a typing error.")
+    replace: Fraction = Field(
+        description="Words that the masked language model of models/pretrained replaces (pretrain.objective: mlm)."
+    )
 
 
 class Training(Section):
-    batch_size: Count = Field(description="Documents per optimizer step.")
+    batch_size: Count = Field(description="Most documents of a batch.")
+    batch_tokens: Annotated[int, Field(ge=8)] | None = Field(
+        description="Most tokens of a batch, padding included: long documents make smaller batches; null sets no limit."
+    )
+    accumulate: Count = Field(description="Batches of one optimizer step.")
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = Field(
         description="Arithmetic of training; auto takes bf16-mixed where the hardware has it."
     )
     schedule: Literal["linear", "cosine", "constant"] = Field(description="Decay after warm-up.")
     gradient_clip: Positive = Field(description="Largest gradient norm.")
-
-
-class FloatDimension(Section):
-    low: float = Field(description="Smallest value.")
-    high: float = Field(description="Largest value.")
-    log: bool = Field(description="Search on a logarithmic scale.")
-    default: float = Field(description="Tried first.")
-
-    @model_validator(mode="after")
-    def _default_is_inside(self) -> "FloatDimension":
-        if not self.low <= self.default <= self.high:
-            raise ValueError(f"default ({self.default:g}) must lie between low ({self.low:g}) and high ({self.high:g})")
-        if self.log and self.low <= 0:
-            raise ValueError(f"low ({self.low:g}) must be above 0 on a logarithmic scale")
-        return self
-
-
-class Space(Section):
-    learning_rate: FloatDimension
-    weight_decay: FloatDimension
-    warmup_fraction: FloatDimension
-    dropout: FloatDimension
-
-    @model_validator(mode="after")
-    def _bounds_make_sense(self) -> "Space":
-        for name, (low, high) in LIMITS.items():
-            dimension = getattr(self, name)
-            if dimension.low < low or dimension.high > high:
-                raise ValueError(
-                    f"{name}: low ({dimension.low:g}) and high ({dimension.high:g}) must lie in [{low:g}, {high:g}]"
-                )
-        return self
-
-
-class Tune(Section):
-    num_trials: int = Field(ge=0, description="Finished trials wanted, pruned ones included; 0 takes the defaults.")
-    epochs: Count = Field(description="Epochs of a trial.")
-    train_fraction: Annotated[float, Field(gt=0, le=1)] = Field(
-        description="Share of the train split that a trial learns from."
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = Field(
+        description="Learning rate of a layer relative to the one above it (transformer); 1 is the same for all."
     )
-    reports_per_epoch: Count = Field(description="How often a trial is scored on validation, and may be pruned.")
-    pruner: Literal["median", "none"] = Field(description="What stops a trial that lags behind.")
-    space: Space
-    fixed: dict[Literal["learning_rate", "weight_decay", "warmup_fraction", "dropout"], float] = Field(
-        description="Searched keys that are pinned to one value instead."
+    freeze_layers: Annotated[int, Field(ge=0)] = Field(
+        description="Lowest layers, with the embeddings, that stay as they are (transformer); 0 trains everything."
     )
+    lora: Lora | None = Field(
+        description="Low-rank updates of frozen weights (transformer), merged at the end, or null."
+    )
+    packing: bool = Field(description="Whether documents are computed without padding between them (transformer).")
+    averaging: Literal["none", "ema", "swa"] = Field(
+        description="Weights that are kept: of the last step, an exponential moving average, or the mean over the "
+        "last epochs (stochastic weight averaging)."
+    )
+    ema_decay: Share = Field(description="Share of the old average that is kept at each step (ema).")
+    swa_start: Fraction = Field(description="Share of the steps after which weights are averaged (swa).")
+    loss: Loss
+    augmentation: Augmentation
+    compile: bool = Field(description="torch.compile; on a CPU it cost minutes and brought nothing.")
 
-    @field_validator("fixed")
-    @classmethod
-    def _fixed_values_make_sense(cls, fixed: dict[str, float]) -> dict[str, float]:
-        for name, value in fixed.items():
-            low, high = LIMITS[name]
-            if not low <= value <= high:
-                raise ValueError(f"{name} ({value:g}) must lie in [{low:g}, {high:g}]")
-        return fixed
+
+class Trainer(Section):
+    """Passed on to Lightning's Trainer."""
+
+    accelerator: Literal["auto", "cpu", "gpu"] = Field(description="What to train on.")
+    devices: Count | Literal["auto"] = Field(description="How many of them.")
+    strategy: Literal["auto", "ddp", "fsdp"] = Field(description="How several share the work.")
 
 
 class Train(Section):
     epochs: Count = Field(description="Most epochs.")
-    patience: Count = Field(description="Epochs without a better validation macro-F1 before stopping.")
+    patience: Count = Field(description="Epochs without a better validation score before stopping.")
+    num_seeds: Count = Field(
+        description="Models trained, from seeds `seed`, `seed` + 1, ...; mean and spread are reported."
+    )
+    ensemble: bool = Field(
+        description="Whether the models of all seeds become one that averages their answers, or the best one is kept."
+    )
+    checkpoint_minutes: Positive = Field(
+        description="Minutes between checkpoints within an epoch, from which a killed run goes on."
+    )
+    trainer: Trainer
+
+
+class CrossValidate(Section):
+    enabled: bool = Field(description="Train and score once per fold of the train split (split.num_folds).")
+    epochs: Count = Field(description="Epochs of each fold.")

@@ -1,6 +1,7 @@
 """Batches of documents of like length, padded to the longest among them.
 
-Shape suffixes: B documents of a batch, T tokens of its longest document.
+Shape suffixes: B documents of a batch, W windows of them (one a document, unless documents are read in windows),
+T tokens of the longest window, C labels.
 """
 
 from collections.abc import Iterator
@@ -15,10 +16,21 @@ from textmill.data.tokens import TokenArrays
 
 
 class Batch(TypedDict):
-    input_ids_BT: Tensor  # int64
-    attention_mask_BT: Tensor  # int64, 0 on padding
-    labels_B: Tensor  # int64
+    input_ids_WT: Tensor  # int64
+    attention_mask_WT: Tensor  # int64, 0 on padding
+    document_W: Tensor  # int64, which of the B documents a window belongs to
+    labels_B: Tensor  # int64 [B], or float32 [B, C] (multi_label), or float32 [B] (regression)
     index_B: Tensor  # int64, position in the split
+
+
+def pool_windows(logits_WC: Tensor, batch: Batch) -> Tensor:
+    """The mean logits of each document's windows: [B, C]."""
+    num_documents = len(batch["index_B"])
+    if len(logits_WC) == num_documents:
+        return logits_WC
+    total_BC = logits_WC.new_zeros(num_documents, logits_WC.shape[1]).index_add_(0, batch["document_W"], logits_WC)
+    counts_B = torch.bincount(batch["document_W"], minlength=num_documents)
+    return total_BC / counts_B[:, None]
 
 
 class LengthBuckets(Sampler[list[int]]):
@@ -76,14 +88,18 @@ class _Collate:
         self.tokens, self.pad_id = tokens, pad_id
 
     def __call__(self, index: list[int]) -> Batch:
-        starts = np.asarray(self.tokens.offsets[index])
-        lengths = torch.as_tensor(self.tokens.offsets[np.asarray(index) + 1] - starts)
-        ids_BT = torch.full((len(index), int(lengths.max())), self.pad_id, dtype=torch.int64)
+        first, last = self.tokens.windows[index], self.tokens.windows[np.asarray(index) + 1]
+        document_W = np.repeat(np.arange(len(index)), last - first)
+        windows = np.concatenate([np.arange(a, b) for a, b in zip(first, last, strict=True)])
+        starts = np.asarray(self.tokens.offsets[windows])
+        lengths = torch.as_tensor(self.tokens.offsets[windows + 1] - starts)
+        ids_WT = torch.full((len(windows), int(lengths.max())), self.pad_id, dtype=torch.int64)
         for row, (start, length) in enumerate(zip(starts.tolist(), lengths.tolist(), strict=True)):
-            ids_BT[row, :length] = torch.from_numpy(self.tokens.ids[start : start + length].astype(np.int64))
+            ids_WT[row, :length] = torch.from_numpy(self.tokens.ids[start : start + length].astype(np.int64))
         return {
-            "input_ids_BT": ids_BT,
-            "attention_mask_BT": (torch.arange(ids_BT.shape[1]) < lengths[:, None]).long(),
+            "input_ids_WT": ids_WT,
+            "attention_mask_WT": (torch.arange(ids_WT.shape[1]) < lengths[:, None]).long(),
+            "document_W": torch.from_numpy(document_W),
             "labels_B": torch.as_tensor(self.tokens.labels[index]),
             "index_B": torch.as_tensor(index),
         }

@@ -1,7 +1,10 @@
 """Token arrays on disk, memory-mapped: what training reads instead of texts.
 
-Per split: SPLIT.ids.npy, all token ids one after the other; SPLIT.offsets.npy, where each document
-begins and the last one ends; SPLIT.labels.npy, the index of each document's label.
+Per split: SPLIT.ids.npy, all token ids one after the other; SPLIT.offsets.npy, where each window begins and the last
+one ends; SPLIT.windows.npy, the first window of each document and the end of the last one's; SPLIT.labels.npy.
+
+A document is one window, unless tokenize.long_documents.strategy is windows and it is long. A window is what a model
+reads: special tokens included, at most max_length tokens.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -37,23 +40,26 @@ class Encoded(NamedTuple):
 
 @dataclass(frozen=True)
 class TokenArrays:
-    """One split's documents as token ids. N documents, L tokens in all.
+    """One split's documents as token ids. N documents, W windows, L tokens in all, C labels.
 
     Attributes:
-        ids: uint16 or uint32 [L], special tokens included, each document truncated to max_length.
-        offsets: int64 [N + 1]; document i is ids[offsets[i]:offsets[i + 1]].
-        labels: int64 [N], positions in the label list of tokens.json; on disk the smallest type that holds them.
+        ids: uint16 or uint32 [L].
+        offsets: int64 [W + 1]; window w is ids[offsets[w]:offsets[w + 1]].
+        windows: int64 [N + 1]; document i has the windows windows[i] to windows[i + 1] - 1, at least one.
+        labels: int64 [N], positions in the label list of tokens.json (single_label); float32 [N, C], 1 where a
+            document has a label (multi_label); float32 [N], the numbers as found (regression).
     """
 
     ids: npt.NDArray[Any]
     offsets: Integers
-    labels: Integers
+    windows: Integers
+    labels: npt.NDArray[Any]
 
     @classmethod
     def open(cls, folder: Path, split: str) -> "TokenArrays":
         """Map a split's ids and offsets into memory without reading them. Raises: MissingArtifact."""
         arrays = {}
-        for name in ("ids", "offsets", "labels"):
+        for name in ("ids", "offsets", "windows", "labels"):
             path = folder / f"{split}.{name}.npy"
             try:
                 arrays[name] = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -61,23 +67,33 @@ class TokenArrays:
                 raise MissingArtifact(
                     f"{path} is missing or damaged ({error}). `dvc repro tokenize` makes it."
                 ) from None
-        return cls(arrays["ids"], arrays["offsets"], arrays["labels"].astype(np.int64))
+        labels = arrays["labels"]
+        is_index = labels.ndim == 1 and labels.dtype.kind in "iu"
+        arrays["labels"] = labels.astype(np.int64 if is_index else np.float32)
+        return cls(**arrays)
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def __getitem__(self, index: int) -> npt.NDArray[Any]:
-        """Token ids of one document, a view of the mapped file: [length]."""
-        return self.ids[self.offsets[index] : self.offsets[index + 1]]
+    def __getitem__(self, index: int) -> list[npt.NDArray[Any]]:
+        """The windows of one document, each token ids [length], views of the mapped file."""
+        windows = range(self.windows[index], self.windows[index + 1])
+        return [self.ids[self.offsets[window] : self.offsets[window + 1]] for window in windows]
+
+    @property
+    def window_lengths(self) -> Integers:
+        """Tokens of each window: int64 [W]."""
+        return np.asarray(np.diff(self.offsets))
 
     @property
     def lengths(self) -> Integers:
-        """Tokens of each document: int64 [N]."""
-        return np.asarray(np.diff(self.offsets))
+        """Tokens of each document, all its windows together: int64 [N]."""
+        return np.asarray(np.diff(self.offsets[self.windows]))
 
 
 def read_meta(folder: Path) -> dict[str, Any]:
-    """tokens.json: labels, max_length, pad_id, vocabulary_size, weights, tokenizer, splits, max_length_costs.
+    """tokens.json: task, labels, target, max_length, long_documents, pad_id, vocabulary_size, weights, tokenizer,
+    splits, max_length_costs. Regression has no `labels`, but `target`: mean and std of the train split.
 
     Raises: MissingArtifact.
     """
@@ -96,30 +112,46 @@ def id_type(vocabulary_size: int) -> np.dtype[Any]:
 
 
 def write_split(
-    folder: Path, split: str, batches: Iterable[tuple[Encoded, Sequence[int]]], vocabulary_size: int
+    folder: Path,
+    split: str,
+    batches: Iterable[tuple[Encoded, npt.NDArray[Any]]] | Iterable[tuple[Encoded, npt.NDArray[Any], Integers]],
+    vocabulary_size: int,
 ) -> None:
-    """Write one split's arrays from batches of documents and the label index of each document.
+    """Write one split's arrays from batches of windows, the label of each document and its number of windows.
 
-    Tokens go to disk as they come, so that memory holds one batch and 16 bytes a document.
+    Labels are unsigned integers [N] (indices), uint8 [N, C] (one where a document has a label) or float32 [N]; without
+    numbers of windows each document has one. Tokens go to disk as they come, so that memory holds one batch and some
+    20 bytes a document.
     """
     dtype = id_type(vocabulary_size)
     lengths: list[npt.NDArray[Any]] = []
     labels: list[npt.NDArray[Any]] = []
+    counts: list[npt.NDArray[Any]] = []
     spool = folder / f"{split}.ids.bin"
     with spool.open("wb") as file:
-        for encoded, batch_labels in batches:
+        for encoded, batch_labels, *num_windows in batches:
             lengths.append(encoded.lengths.astype(np.uint32))
-            labels.append(np.asarray(batch_labels, np.uint32))
+            labels.append(np.asarray(batch_labels))
+            counts.append(num_windows[0] if num_windows else np.ones(len(batch_labels), np.int64))
             file.write(encoded.ids.astype(dtype, copy=False).tobytes())
-    offsets = np.zeros(sum(map(len, lengths)) + 1, np.int64)
-    np.cumsum(np.concatenate(lengths), out=offsets[1:])
-    indices = np.concatenate(labels)
+    offsets, windows = _running_total(lengths), _running_total(counts)
+    assert windows[-1] == len(offsets) - 1
+    values = np.concatenate(labels)
+    if values.ndim == 1 and values.dtype.kind in "iu":
+        values = values.astype(smallest_type(int(values.max()) + 1))
     # An .npy file says its length first, which is known only now.
     tokens = np.memmap(spool, dtype, mode="r", shape=(int(offsets[-1]),))
     np.save(folder / f"{split}.ids.npy", tokens)
     spool.unlink()
     np.save(folder / f"{split}.offsets.npy", offsets)
-    np.save(folder / f"{split}.labels.npy", indices.astype(smallest_type(int(indices.max()) + 1)))
+    np.save(folder / f"{split}.windows.npy", windows)
+    np.save(folder / f"{split}.labels.npy", values)
+
+
+def _running_total(parts: Sequence[npt.NDArray[Any]]) -> Integers:
+    total = np.zeros(sum(map(len, parts)) + 1, np.int64)
+    np.cumsum(np.concatenate(parts), out=total[1:])
+    return total
 
 
 def summarise(folder: Path, split: str, counts: Mapping[str, int]) -> dict[str, float]:

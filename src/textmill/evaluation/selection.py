@@ -11,7 +11,7 @@ from textmill.errors import UserError
 
 REFERENCE = "full"  # what `drop` is measured against
 
-Preference = Literal["macro_f1", "latency_ms", "size_mb"]
+Preference = Literal["quality", "latency_ms", "size_mb"]
 
 
 class NoVariantInBudget(UserError):
@@ -110,7 +110,7 @@ def _excesses(candidate: Candidate, reference_f1: float, budget: Budget) -> list
 
 def _rank(candidate: Candidate, prefer: Preference) -> tuple[float, float, float, float, str]:
     preferred = {
-        "macro_f1": -candidate.f1_macro,
+        "quality": -candidate.f1_macro,
         "latency_ms": candidate.latency_p50_ms,
         "size_mb": candidate.size_mb,
     }[prefer]

@@ -9,7 +9,12 @@ from torch import nn
 from textmill.artifacts import MissingArtifact, atomic, read_json, write_json
 
 # A new family costs one file, one line here and one block under `model:` in params.yaml.
-FAMILIES = {"transformer": "textmill.models.transformer:Transformer"}
+FAMILIES = {
+    "transformer": "textmill.models.transformer:Transformer",
+    "lstm": "textmill.models.lstm:Lstm",
+    "text_cnn": "textmill.models.text_cnn:TextCnn",
+    "bag_of_embeddings": "textmill.models.bag_of_embeddings:BagOfEmbeddings",
+}
 
 
 def family(name: str) -> Any:

@@ -4,14 +4,16 @@ Shape suffixes: B documents, T tokens, D hidden size, C classes.
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
 
+from textmill.artifacts import read_json
 from textmill.errors import UserError
+from textmill.models.vocabulary import transfer_vocabulary
 
 Pooling = Literal["mean", "cls"]
 
@@ -46,6 +48,24 @@ class Transformer(nn.Module):
         nn.init.zeros_(self.head.bias)
 
     @classmethod
+    def build(
+        cls, settings: Mapping[str, Any], *, tokens: Path, weights: Path, pretrained: Path | None, num_labels: int
+    ) -> "Transformer":
+        """A new head on the encoder of `pretrained`, or else of `weights`, made to read the tokens.
+
+        Args:
+            settings: model.transformer of params.yaml.
+            tokens: data/tokens; if its tokenizer was trained, the embeddings are transferred to its vocabulary.
+            pretrained: an encoder that reads these tokens already, or None.
+
+        Raises: UnusableWeights.
+        """
+        model = cls.from_weights(pretrained or weights, num_labels, settings["pooling"])
+        if not pretrained and read_json(tokens / "tokens.json")["tokenizer"]["kind"] == "trained":
+            transfer_vocabulary(model.encoder, weights / "tokenizer.json", tokens / "tokenizer.json")
+        return model
+
+    @classmethod
     def from_weights(cls, folder: Path, num_labels: int, pooling: Pooling) -> "Transformer":
         """Load pretrained weights from a local folder; the head is new, drawn from torch's generator.
 
@@ -59,7 +79,7 @@ class Transformer(nn.Module):
         logging.disable_progress_bar()  # 100 tensors of a local file
         if not (folder / "config.json").is_file():
             raise UnusableWeights(
-                f"model.transformer.weights: {folder} has no config.json. It must be a folder saved by "
+                f"model.weights: {folder} has no config.json. It must be a folder saved by "
                 "transformers' save_pretrained: config.json, model.safetensors, tokenizer.json."
             )
         try:
@@ -68,7 +88,7 @@ class Transformer(nn.Module):
                 folder, local_files_only=True, use_safetensors=True, trust_remote_code=False, dtype=torch.float32
             )
         except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-            raise UnusableWeights(f"model.transformer.weights: {folder} cannot be loaded: {error}") from error
+            raise UnusableWeights(f"model.weights: {folder} cannot be loaded: {error}") from error
         return cls(_without_unused(encoder), num_labels, pooling)
 
     @classmethod
@@ -123,7 +143,7 @@ class Transformer(nn.Module):
         """The encoder's blocks, first to last. Raises: UnsupportedArchitecture."""
         if not _is_bert_like(self.encoder):
             raise UnsupportedArchitecture(
-                f"model.transformer.weights: {type(self.encoder).__name__} has no BERT-like layers, which prune and "
+                f"model.weights: {type(self.encoder).__name__} has no BERT-like layers, which prune and "
                 "distill work on. Use recipes without these methods, or weights of model_type "
                 f"{', '.join(sorted(BERT_LIKE))}."
             )

@@ -43,7 +43,7 @@ class Contender:
 class Settings:
     """`params.gate`, and the seed of the resampling."""
 
-    min_macro_f1: float
+    min_quality: float
     margin: float
     confidence: float
     num_resamples: int
@@ -155,10 +155,10 @@ def _indices(*labels_M: NDArray[Any]) -> tuple[NDArray[Any], list[NDArray[np.int
 
 
 def _floor(observed: float | None, settings: Settings) -> Rule:
-    passed = observed is not None and observed >= settings.min_macro_f1
+    passed = observed is not None and observed >= settings.min_quality
     found = "unknown, no test document is left" if observed is None else f"{observed:.4f}"
-    message = f"macro-F1 on the test split is {found}; the floor is {settings.min_macro_f1:.4f} (gate.min_macro_f1)"
-    return Rule("min_macro_f1", observed, settings.min_macro_f1, passed, "block", message)
+    message = f"macro-F1 on the test split is {found}; the floor is {settings.min_quality:.4f} (gate.min_quality)"
+    return Rule("min_quality", observed, settings.min_quality, passed, "block", message)
 
 
 def _same_labels(candidate: Contender, champion: Contender) -> Rule:

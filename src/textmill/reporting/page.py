@@ -17,7 +17,7 @@ from textmill.reporting.templating import new_environment, say_percent
 
 _MOST_CLASSES_OF_MATRIX = 25
 _RULES = {
-    "min_macro_f1": "Macro-F1 reaches the floor",
+    "min_quality": "Macro-F1 reaches the floor",
     "champion_loads": "The champion can be run",
     "same_labels": "Same labels as the champion",
     "enough_documents": "Enough documents to compare",

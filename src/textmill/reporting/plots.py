@@ -46,7 +46,7 @@ def learning_curves(curves: pd.DataFrame) -> Markup:
         axes.set_ylabel("loss")
         axes.set_xticks(list(epochs))
         right = axes.twinx()
-        right.plot(epochs, curves["validation_f1_macro"], color=ACCENT, marker="o", ms=4, lw=2, label="macro-F1")
+        right.plot(epochs, curves["validation_score"], color=ACCENT, marker="o", ms=4, lw=2, label="macro-F1")
         right.set_ylabel("macro-F1 on validation", color=ACCENT)
         _style(right, grid=False)
         _legend(figure)

@@ -1,35 +1,40 @@
 """From params.yaml to plain arguments: here configuration stops."""
 
 import dataclasses
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from textmill import assets
+from textmill.artifacts import read_json
 from textmill.config import Params, Space
-from textmill.data.tokens import read_meta
 from textmill.models.folder import family
-from textmill.models.vocabulary import transfer_vocabulary
+from textmill.paths import Paths
 from textmill.training.fit import Settings
 from textmill.training.search import Dimension
 
 
-def build_model(params: Params, num_labels: int, tokens: Path) -> Any:
-    """The pretrained model of the active family; the seed decides its new head.
+def build_model(params: Params, paths: Paths, num_outputs: int, seed: int) -> Any:
+    """An untrained head on the active family, with pretrained weights where the family has them.
+
+    The encoder comes from models/pretrained if `pretrain` made one, else from model.weights; if the tokens' tokenizer
+    was trained, its embeddings are transferred to that vocabulary.
 
     Args:
-        tokens: data/tokens; if their tokenizer was trained, the embeddings are transferred to its vocabulary.
+        num_outputs: logits of a document: labels, or 1 for regression.
+        seed: decides the new weights.
 
     Raises: UnusableWeights.
     """
-    settings = getattr(params.model, params.model.family)
-    weights = assets.resolve(settings.weights)
-    torch.manual_seed(params.seed)
-    model = family(params.model.family).from_weights(weights, num_labels, settings.pooling)
-    if read_meta(tokens)["tokenizer"]["kind"] == "trained":
-        transfer_vocabulary(model.encoder, weights / "tokenizer.json", tokens / "tokenizer.json")
-    return model
+    made = read_json(paths.pretrained / "pretrained.json")["objective"] != "none"
+    torch.manual_seed(seed)
+    return family(params.model.family).build(
+        params.family_settings.model_dump(),
+        tokens=paths.tokens,
+        weights=assets.resolve(params.model.weights),
+        pretrained=paths.pretrained / "encoder" if made else None,
+        num_labels=num_outputs,
+    )
 
 
 def settings(params: Params, *, epochs: int, patience: int) -> Settings:

@@ -8,7 +8,7 @@ from pytorch_lightning.callbacks import Callback, EarlyStopping, TQDMProgressBar
 
 from textmill.training.lit_module import DivergedTraining
 
-MONITOR = "validation_f1_macro"
+MONITOR = "validation_score"
 
 
 class Curves(Callback):

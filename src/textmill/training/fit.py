@@ -17,6 +17,7 @@ from torch import nn
 
 from textmill.data.batches import ordered_batches, train_batches
 from textmill.data.tokens import TokenArrays, read_meta
+from textmill.tasks import Task
 from textmill.training.callbacks import MONITOR, Curves, EpochLines, ProgressBar, Stopping
 from textmill.training.lit_module import (
     Hyperparameters,
@@ -35,7 +36,8 @@ class TrainingData:
     train: TokenArrays
     validation: TokenArrays
     pad_id: int
-    num_labels: int
+    task: Task
+    num_outputs: int  # logits of a document: labels, or 1 for regression
     indices: np.ndarray | None = None
 
     @classmethod
@@ -43,13 +45,13 @@ class TrainingData:
         """Raises: MissingArtifact."""
         meta = read_meta(folder)
         splits = [TokenArrays.open(folder, split) for split in ("train", "validation")]
-        return cls(splits[0], splits[1], meta["pad_id"], len(meta["labels"]))
+        return cls(splits[0], splits[1], meta["pad_id"], meta["task"], len(meta["labels"]) or 1)
 
     def sample(self, fraction: float, seed: int) -> "TrainingData":
         """The same share of each class of the train split, at least one document of each."""
         generator = np.random.default_rng(seed)
         kept = []
-        for label in range(self.num_labels):
+        for label in range(self.num_outputs):
             of_class = generator.permutation(np.flatnonzero(self.train.labels == label))
             kept.append(of_class[: max(1, round(fraction * len(of_class)))])
         return replace(self, indices=np.sort(np.concatenate(kept)))
@@ -59,7 +61,7 @@ class TrainingData:
 class Settings:
     """What the search does not choose."""
 
-    batch_size: int
+    batch_size: int  # most documents of a batch
     precision: str  # auto, 32-true, bf16-mixed or 16-mixed
     schedule: Schedule
     gradient_clip: float  # largest norm

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchmetrics.classification import MulticlassF1Score
 
-from textmill.data.batches import Batch
+from textmill.data.batches import Batch, pool_windows
 from textmill.errors import UserError
 
 Schedule = Literal["linear", "cosine", "constant"]
@@ -37,6 +37,12 @@ class Loss(Protocol):
         """Mean loss of a batch, a float32 scalar."""
 
 
+def document_logits(model: nn.Module, batch: Batch) -> Tensor:
+    """Logits of the batch's documents, those of windows averaged: float32 [B, C]."""
+    logits_WC = model(batch["input_ids_WT"], batch["attention_mask_WT"]).float()
+    return pool_windows(logits_WC, batch)
+
+
 def cross_entropy(logits_BC: Tensor, batch: Batch) -> Tensor:
     return F.cross_entropy(logits_BC, batch["labels_B"])
 
@@ -44,7 +50,7 @@ def cross_entropy(logits_BC: Tensor, batch: Batch) -> Tensor:
 class LitClassifier(pl.LightningModule):
     """AdamW with warm-up and decay around a model of `models/`.
 
-    Logs `train_loss`, `validation_loss` and `validation_f1_macro`.
+    Logs `train_loss`, `validation_loss` and `validation_score`.
     """
 
     def __init__(
@@ -60,7 +66,7 @@ class LitClassifier(pl.LightningModule):
         torch.manual_seed(self.seed * 1_000_003 + self.global_step)
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
-        logits_BC = self.model(batch["input_ids_BT"], batch["attention_mask_BT"]).float()
+        logits_BC = document_logits(self.model, batch)
         loss = self.loss(logits_BC, batch)
         if not torch.isfinite(loss):
             raise DivergedTraining(
@@ -72,10 +78,10 @@ class LitClassifier(pl.LightningModule):
         return loss
 
     def validation_step(self, batch: Batch, _: int) -> None:
-        logits_BC = self.model(batch["input_ids_BT"], batch["attention_mask_BT"]).float()
+        logits_BC = document_logits(self.model, batch)
         self.f1_macro(logits_BC, batch["labels_B"])
         self.log("validation_loss", cross_entropy(logits_BC, batch), batch_size=len(logits_BC))
-        self.log("validation_f1_macro", self.f1_macro, prog_bar=True)
+        self.log("validation_score", self.f1_macro, prog_bar=True)
 
     def configure_gradient_clipping(
         self, optimizer: Any, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
@@ -108,8 +114,7 @@ class LogitsCollector(pl.LightningModule):
         self.logits_NC = torch.empty(num_documents, num_labels)
 
     def validation_step(self, batch: Batch, _: int) -> None:
-        logits_BC = self.model(batch["input_ids_BT"], batch["attention_mask_BT"])
-        self.logits_NC[batch["index_B"].cpu()] = logits_BC.float().cpu()
+        self.logits_NC[batch["index_B"].cpu()] = document_logits(self.model, batch).cpu()
 
 
 def _scheduler(

@@ -34,6 +34,10 @@ def load(model: TfidfModel, folder: Path) -> Classifier:
     write_bundle(
         folder,
         family="tfidf",
+        task="single_label",
+        thresholds=None,
+        target=None,
+        long_documents={"strategy": "truncate"},
         labels=model.labels,
         max_length=None,
         pad_id=PAD_ID,

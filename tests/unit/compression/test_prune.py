@@ -29,7 +29,7 @@ def test_importance_is_the_gradient_of_a_gate(data):
             )
             expected = torch.zeros(len(scores))
             for i in range(len(data.train)):
-                ids = torch.tensor(data.train[i].astype("int64"))[None]
+                ids = torch.tensor(data.train[i][0].astype("int64"))[None]
                 loss = F.cross_entropy(model(ids, torch.ones_like(ids)), torch.tensor([data.train.labels[i]]))
                 expected += torch.autograd.grad(loss, gate)[0].abs()
             hook.remove()

@@ -21,6 +21,10 @@ def classifier(tmp_path_factory: pytest.TempPathFactory) -> Classifier:
     write_bundle(
         folder,
         family="tfidf",
+        task="single_label",
+        thresholds=None,
+        target=None,
+        long_documents={"strategy": "truncate"},
         labels=model.labels,
         max_length=None,
         pad_id=PAD_ID,

@@ -105,7 +105,7 @@ def test_a_folder_without_weights_is_told(tmp_path, content):
     if content:
         (tmp_path / "config.json").write_bytes((assets.resolve(MINILM) / "config.json").read_bytes())
         (tmp_path / "model.safetensors").write_bytes(content)
-    with pytest.raises(UnusableWeights, match=r"model\.transformer\.weights"):
+    with pytest.raises(UnusableWeights, match=r"model\.weights"):
         Transformer.from_weights(tmp_path, 2, "mean")
 
 

@@ -11,7 +11,7 @@ from sklearn.metrics import f1_score
 from textmill.registry.gate import Contender, Decision, Settings, decide
 
 LABELS = ["negative", "positive"]
-SETTINGS = Settings(min_macro_f1=0.7, margin=0.02, confidence=0.95, num_resamples=1000, seed=1)
+SETTINGS = Settings(min_quality=0.7, margin=0.02, confidence=0.95, num_resamples=1000, seed=1)
 
 
 def make_test(num_documents: int) -> pd.DataFrame:
@@ -52,7 +52,7 @@ def test_the_first_version_meets_the_floor_only(num_wrong: int, passed: bool) ->
     expected = f1_score(test["label"], candidate.predicted_N, average="macro")
     assert decision.f1_macro == {"candidate": pytest.approx(expected), "champion": None}
     assert decision.passed is passed is bool(expected >= 0.7)
-    assert [rule.rule for rule in decision.rules] == ["min_macro_f1"]
+    assert [rule.rule for rule in decision.rules] == ["min_quality"]
     assert bool(decision.reasons) is not passed
 
 

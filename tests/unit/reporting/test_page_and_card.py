@@ -48,9 +48,9 @@ def write_model_reports(paths: Paths) -> None:
     write_json(paths.study, {**best, "trials": [trial, pruned, failed]})
     curves = {"epoch": [1, 2], "train_loss": [0.6, 0.4], "validation_loss": [0.5, 0.45]}
     paths.model("trained").mkdir(exist_ok=True)
-    pd.DataFrame({**curves, "validation_f1_macro": [0.7, 0.8]}).to_csv(paths.model("trained") / "curves.csv")
+    pd.DataFrame({**curves, "validation_score": [0.7, 0.8]}).to_csv(paths.model("trained") / "curves.csv")
     entry = {"version": 1, "run_id": "r", "bundle_sha256": "cd" * 32, "lineage_key": "ef" * 32}
-    rule = {"rule": "min_macro_f1", "observed": 0.75, "required": 0.6, "passed": True, "level": "block", "message": "m"}
+    rule = {"rule": "min_quality", "observed": 0.75, "required": 0.6, "passed": True, "level": "block", "message": "m"}
     gate = {"passed": True, "champion_version": None, "rules": [rule], "num_documents": 1200, "num_left_out": 0}
     gate |= {"reasons": [], "warnings": [], "smallest_detectable_loss": None, "difference": None}
     gate |= {"flipped": {"broken": [], "mended": []}, "f1_macro": {"candidate": 0.75, "champion": None}}

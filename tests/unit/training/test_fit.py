@@ -28,7 +28,7 @@ class KilledAtEpoch(pl.Callback):
 def test_it_learns_and_keeps_the_best_epoch(data, tmp_path):
     model = tiny_transformer()
     fitted = fit(model, data, replace(SETTINGS, epochs=8, patience=8), HYPER, checkpoints=tmp_path)
-    scores = [row["validation_f1_macro"] for row in fitted.curves]
+    scores = [row["validation_score"] for row in fitted.curves]
     assert fitted.f1_macro == max(scores) > 0.9
     assert fitted.curves[-1]["train_loss"] < fitted.curves[0]["train_loss"]
     logits = predict_logits(model, data.validation, 0, 2, SETTINGS)

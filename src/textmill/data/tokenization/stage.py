@@ -4,7 +4,9 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from textmill.artifacts import iter_table, read_table
@@ -29,6 +31,7 @@ from textmill.data.tokenization.tokenizer import (
 from textmill.data.tokenization.training import MAX_CHARACTERS, train_tokenizer
 from textmill.data.tokens import Encoded, summarise, write_split
 from textmill.errors import UserError
+from textmill.tasks import Task
 
 _BATCH = 2048  # documents whose texts are held at a time
 Progress = Callable[[Iterable[pd.DataFrame], str, int], Iterable[pd.DataFrame]]  # batches, what is done, their number
@@ -51,7 +54,9 @@ def tokenize(
     splits: dict[str, Path],
     folder: Path,
     *,
+    task: Task,
     max_length: int,
+    long_documents: dict[str, Any],
     trained: dict[str, Any] | None,
     progress: Progress,
 ) -> dict[str, Any]:
@@ -83,8 +88,11 @@ def tokenize(
         whole[name] = measure(tokenizer, read_texts(path, rows))
         figures[name] = {**summarise(folder, name, encoder.counts), **whole[name].describe()}
     return {
+        "task": task,
         "labels": labels,
+        "target": None,
         "max_length": max_length,
+        "long_documents": long_documents,
         "pad_id": chosen.pad_id,
         "vocabulary_size": size,
         "tokenizer": chosen.description,
@@ -130,7 +138,7 @@ def describe(meta: dict[str, Any]) -> list[str]:
 
 def _encode(
     encoder: Encoder, batches: Iterable[pd.DataFrame], labels: list[str], path: Path
-) -> Iterator[tuple[Encoded, list[int]]]:
+) -> Iterator[tuple[Encoded, NDArray[Any]]]:
     """Tokens and label indices of each batch. Raises: UnknownLabel."""
     index = {label: position for position, label in enumerate(labels)}
     for batch in batches:
@@ -141,4 +149,4 @@ def _encode(
                 f"{path} has a document ({row['id']}) with the label {row['label']!r}, which no train document has. "
                 "Every class needs train documents: map the label (clean.labels) or split anew."
             )
-        yield encoder.encode(batch["text"].tolist()), indices.astype(int).tolist()
+        yield encoder.encode(batch["text"].tolist()), indices.to_numpy(np.uint32)

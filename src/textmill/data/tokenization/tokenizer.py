@@ -169,7 +169,7 @@ def _read_tokenizer(folder: Path, *, reset: bool) -> Tokenizer:
     path = folder / "tokenizer.json"
     if not path.is_file():
         raise UnusableTokenizer(
-            f"{folder} has no tokenizer.json. model.{{family}}.weights must name a folder with the tokenizer of the "
+            f"{folder} has no tokenizer.json. model.weights must name a folder with the tokenizer of the "
             "weights in the format of the tokenizers library; `transformers` writes one with save_pretrained."
         )
     try:

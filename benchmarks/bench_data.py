@@ -127,11 +127,12 @@ def compare_tokenization(folder: Path, max_length: int = 128, num_documents: int
     from textmill.artifacts import iter_table
     from textmill.assets import resolve
     from textmill.config import load_params
-    from textmill.data.tokenization.tokenizer import Encoder, load_tokenizer
+    from textmill.data.tokenization.encoding import Encoder
+    from textmill.data.tokenization.tokenizer import load_tokenizer
 
     texts = [text for batch in iter_table(folder / "data/splits/train.parquet") for text in batch["text"]]
     texts = texts[:num_documents]
-    weights = resolve(load_params(ROOT / "params.yaml").weights)
+    weights = resolve(load_params(ROOT / "params.yaml").model.weights)
     bare = load_tokenizer(weights)
     bare.enable_truncation(max_length)
     encoder = Encoder(load_tokenizer(weights), max_length)

@@ -3,7 +3,7 @@
 Reads: data/raw/documents.parquet, data/raw/corrections.parquet.
 Writes: data/clean/documents.parquet, data/clean/quarantine.parquet (the raw rows, reason, kept_id),
     data/clean/summary.json (counts).
-Params: clean.
+Params: clean, data.label_separator, task.
 """
 
 from collections.abc import Iterator
@@ -30,7 +30,8 @@ def run(params: Params, paths: Paths) -> None:
         write_json,
         write_table,
     )
-    from textmill.data.cleaning.labels import Corrections, LabelRules, RareLabels
+    from textmill.data.cleaning.corrected_labels import Corrections
+    from textmill.data.cleaning.labels import RareLabels, make_rules
     from textmill.data.cleaning.rows import RowCleaner
     from textmill.data.cleaning.texts import STEPS, TextRules
     from textmill.data.duplicates.near import NearDuplicateIndex, choose_banding
@@ -43,12 +44,14 @@ def run(params: Params, paths: Paths) -> None:
     )
     banding = None if near.action == "ignore" else choose_banding(near.threshold, near.ngram, near.num_hashes)
     columns = column_names(paths.raw_documents)
-    labels = LabelRules(clean.labels, clean.label_case)
-    corrections = Corrections(read_table(paths.corrections), rare.merge_into)
+    labels = make_rules(params.task, clean.labels, clean.label_case, params.data.label_separator)
+    corrections = Corrections(read_table(paths.corrections), labels, params.task, rare.merge_into)
     here = Paths(paths.root, paths.root)  # experiments in folders of their own may clean at the same time
     with alone(here, "clean"), _workplace(paths.clean_documents.parent) as folder:
         index = None if banding is None else NearDuplicateIndex(folder, near.threshold)
-        verdicts = Verdicts(drop_duplicates=clean.exact_duplicates, near=index, near_action=near.action, rare=rare)
+        verdicts = Verdicts(
+            drop_duplicates=clean.exact_duplicates, near=index, near_action=near.action, rare=rare, task=params.task
+        )
         cleaner = RowCleaner(rules, banding, labels, corrections, verdicts, index)
         batch_rows, num_workers = _plan(paths.raw_documents)
         cleaned = folder / "cleaned.parquet"  # duplicates are known only after the last row
@@ -61,11 +64,18 @@ def run(params: Params, paths: Paths) -> None:
         write_table(paths.quarantine, gone, with_slices(QUARANTINE, columns))
     summary = settlement.summary(cleaner.repaired, corrections.applied)
     write_json(paths.clean_summary, summary)
+    print(f"clean: {_describe(summary)}")
+
+
+def _describe(summary: dict[str, Any]) -> str:
     reasons = ", ".join(f"{count} {reason}" for reason, count in summary["reasons"].items() if count)
-    print(
-        f"clean: {summary['kept']} of {summary['ingested']} documents kept in {len(summary['labels'])} classes; "
-        f"quarantined: {reasons or 'none'}"
-    )
+    what, target = f"in {len(summary['labels'])} classes", summary["target"]
+    if target is not None:
+        what = f"with numbers from {target['min']:g} to {target['max']:g}"
+    elif summary["unlabelled"]:
+        what += f", {summary['unlabelled']} in none"
+    kept = f"{summary['kept']} of {summary['ingested']} documents kept {what}"
+    return f"{kept}; quarantined: {reasons or 'none'}"
 
 
 @contextmanager

@@ -1,18 +1,86 @@
 """Mean and spread of the score over the folds of the train split, where crossvalidate.enabled asks for it.
 
-Reads: data/tokens, data/splits/folds.parquet, models/search/best.json, models/pretrained, the weights.
-Writes: reports/crossvalidation.json.
-Params: project, seed, model, training, crossvalidate.
+Reads: data/tokens, data/splits/train.parquet, data/splits/folds.parquet, models/search/best.json, models/pretrained,
+    the weights.
+Writes: reports/crossvalidation.json; its run in MLflow.
+Params: project, seed, task, model, training, train.trainer, crossvalidate.
 """
 
-from pipeline import Params, Paths, main
-from textmill.artifacts import write_json
+import shutil
+import time
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from pipeline import Params, Paths, alone, main
+from textmill import tracking
+from textmill.artifacts import read_json, read_table, write_json
+from textmill.tasks import PRIMARY, PRIMARY_NAMES
+
+if TYPE_CHECKING:
+    from textmill.training.crossvalidation import Fold
+
+CODE = ["data/batches.py", "data/tokens.py", "models", "training"]
 
 
 def run(params: Params, paths: Paths) -> None:
     if not params.crossvalidate.enabled:
         write_json(paths.crossvalidation, {"enabled": False})
         return
+    from textmill.training.seeds import spread
+
+    start = time.perf_counter()
+    with alone(paths, "crossvalidate"):
+        folds = _folds(params, paths)
+    figures = {
+        "metric": PRIMARY[params.task],
+        "scores": [fold.score for fold in folds],
+        **spread([fold.score for fold in folds]),
+        "num_folds": len(folds),
+        "folds": [asdict(fold) for fold in folds],
+        "seconds": round(time.perf_counter() - start, 1),
+    }
+    write_json(paths.crossvalidation, {"enabled": True, **figures})
+    told = "".join(f", fold {number} {fold.score:.4f}" for number, fold in enumerate(folds, start=1))
+    print(f"crossvalidate: {PRIMARY_NAMES[PRIMARY[params.task]]} {figures['mean']:.4f} ± {figures['std']:.4f}{told}")
+
+
+def _folds(params: Params, paths: Paths) -> "list[Fold]":
+    from textmill.training.builders import build_model, settings
+    from textmill.training.crossvalidation import cross_validate
+    from textmill.training.dataset import TrainingData
+    from textmill.training.settings import Hyperparameters
+
+    data = TrainingData.open(paths.tokens)
+    ids = read_table(paths.split("train"), ["id"])["id"]
+    fold_of = read_table(paths.folds).set_index("id")["fold"]
+    assert len(ids) == len(data.train), "token arrays have the rows of the train split"
+    hyper = Hyperparameters(**read_json(paths.best))
+    declared: dict[str, Any] = {
+        "seed": params.seed,
+        "task": params.task,
+        "model": {params.model.family: params.family_settings.model_dump()},
+        "training": params.training.model_dump(),
+        "trainer": params.train.trainer.model_dump(),
+        "crossvalidate": params.crossvalidate.model_dump(),
+    }
+    lineage = tracking.lineage(
+        "crossvalidate", declared, CODE, [paths.tokens, paths.folds, paths.pretrained, paths.best]
+    )
+    checkpoints = paths.checkpoints(lineage["key"])
+    with tracking.model_run(paths, params.project, "crossvalidation", lineage["key"]):
+        tracking.log(params={**vars(hyper), **declared["training"], **declared["crossvalidate"], "seed": params.seed})
+        folds = cross_validate(
+            lambda: build_model(params, paths, data.num_outputs, params.seed),
+            data,
+            fold_of.loc[ids].to_numpy(),
+            settings(params, epochs=params.crossvalidate.epochs, patience=params.crossvalidate.epochs),
+            hyper,
+            checkpoints=checkpoints,
+            progress="crossvalidate",
+        )
+        tracking.log(metrics={f"fold_{number}_score": fold.score for number, fold in enumerate(folds, start=1)})
+    shutil.rmtree(checkpoints)
+    return folds
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Quality with intervals, calibration, size and speed of one model on one split, through the runtime that serves.
 
-Reads: models/MODEL/bundle, data/splits/SPLIT.parquet.
+Reads: models/MODEL/bundle (or models/MODEL/skipped.json), data/splits/SPLIT.parquet.
 Writes: reports/SPLIT/MODEL/ metrics.json, report.json, predictions.parquet, confusion.csv, calibration.csv.
 Params: project, seed, evaluate.
 
@@ -17,11 +17,16 @@ from textmill.artifacts import read_table
 def run(params: Params, paths: Paths, model: str, split: str) -> None:
     from tqdm import tqdm
 
-    from textmill.evaluation.report import Settings, evaluate
+    from textmill.evaluation.primary import name_primary
+    from textmill.evaluation.report import Settings, evaluate, read_skipped, skip
     from textmill.runtime import read_manifest
 
-    documents = read_table(paths.split(split))
     folder = paths.evaluation(split, model)
+    if reason := read_skipped(paths.model(model)):
+        skip(reason).write(folder)
+        print(f"evaluate: {model} on {split}: skipped, {reason}")
+        return
+    documents = read_table(paths.split(split))
     with tqdm(desc=f"{model} on {split}", total=len(documents), unit=" docs", disable=None, leave=False) as bar:
         settings = Settings(**params.evaluate.model_dump(), seed=params.seed)
         evaluation = evaluate(paths.bundle(model), documents, settings, progress=bar.update)
@@ -32,8 +37,8 @@ def run(params: Params, paths: Paths, model: str, split: str) -> None:
         tracking.log(metrics=metrics, artifacts=folder, folder=split)
     figures = evaluation.metrics
     print(
-        f"evaluate: {model} on {split}: macro-F1 {figures['f1_macro']:.3f} "
-        f"[{figures['f1_macro_low']:.3f}, {figures['f1_macro_high']:.3f}], {figures['size_mb']:.1f} MB, "
+        f"evaluate: {model} on {split}: {name_primary(evaluation.report['task'])} {figures['score']:.3f} "
+        f"[{figures['score_low']:.3f}, {figures['score_high']:.3f}], {figures['size_mb']:.1f} MB, "
         f"{figures['latency_p50_ms']:.2f} ms, {figures['throughput_per_s']:.0f} documents/s"
     )
 

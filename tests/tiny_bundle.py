@@ -1,9 +1,10 @@
-"""Real bundles in milliseconds: a word-level Naive Bayes in ONNX, learned from real documents.
+"""Real bundles of every task in milliseconds: word weights summed in ONNX, learned from real documents.
 
-Its quality is set by `noise`, so that a test can make a model that is deliberately worse.
+Their quality is set by `noise`, so that a test can make a model that is deliberately worse.
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -12,27 +13,40 @@ from onnx import TensorProto, helper, numpy_helper
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
 from textmill.runtime import write_bundle
+from textmill.tasks import split_labels
+
+TRUNCATE = {"strategy": "truncate", "head_share": 0.25, "overlap": 16, "max_windows": 8}
 
 
-def tiny_bundle(folder: Path, train: pd.DataFrame, *, noise: float = 0.0, seed: int = 0, recipe: str = "full") -> Path:
-    """Write a bundle that knows the words of `train`; `noise` is the standard deviation added to the log-odds."""
+def tiny_bundle(
+    folder: Path,
+    train: pd.DataFrame,
+    *,
+    task: str = "single_label",
+    noise: float = 0.0,
+    seed: int = 0,
+    recipe: str = "full",
+    max_length: int = 64,
+    long_documents: dict[str, Any] = TRUNCATE,
+) -> Path:
+    """Write a bundle that knows the words of `train`; `noise` is the standard deviation added to their weights."""
     folder.mkdir(parents=True)
-    labels = sorted(train["label"].unique())
     tokenizer = _tokenizer(train["text"])
     tokenizer.save(str(folder / "tokenizer.json"))
-    weights_VC = _naive_bayes(tokenizer, train, labels)
+    labels, target, truth_NC = _truth(train["label"], task)
+    weights_VC = _learn(_occurrences(tokenizer, train["text"]), truth_NC, task)
     weights_VC += np.random.default_rng(seed).normal(0, noise, weights_VC.shape) if noise else 0.0
     weights_VC[0] = 0.0  # padding
     onnx.save(_graph(weights_VC.astype(np.float32)), folder / "model.onnx")
     write_bundle(
         folder,
         family="tiny",
-        task="single_label",
-        thresholds=None,
-        target=None,
-        long_documents={"strategy": "truncate"},
+        task=task,
+        thresholds=[0.5] * len(labels) if task == "multi_label" else None,
+        target=target,
+        long_documents=long_documents,
         labels=labels,
-        max_length=64,
+        max_length=max_length,
         pad_id=0,
         temperature=1.0,
         recipe=[],
@@ -40,6 +54,17 @@ def tiny_bundle(folder: Path, train: pd.DataFrame, *, noise: float = 0.0, seed: 
         lineage={"key": f"{abs(hash((noise, seed))):064x}"[:64], "stage": "tiny"},
     )
     return folder
+
+
+def _truth(column: pd.Series, task: str) -> tuple[list[str], dict[str, float] | None, np.ndarray]:
+    """Labels, target, and what is learned: ones and zeros [N, C], or standardised numbers [N, 1]."""
+    if task == "regression":
+        values_N = column.astype(float).to_numpy()
+        target = {"mean": float(values_N.mean()), "std": float(values_N.std())}
+        return [], target, ((values_N - target["mean"]) / target["std"])[:, None]
+    given = [split_labels(label) if task == "multi_label" else [label] for label in column]
+    labels = sorted(set().union(*given))
+    return labels, None, np.array([[label in own for label in labels] for own in given], float)
 
 
 def _tokenizer(texts: pd.Series) -> Tokenizer:
@@ -51,16 +76,30 @@ def _tokenizer(texts: pd.Series) -> Tokenizer:
     return tokenizer
 
 
-def _naive_bayes(tokenizer: Tokenizer, train: pd.DataFrame, labels: list[str]) -> np.ndarray:
-    counts_VC = np.ones((tokenizer.get_vocab_size(), len(labels)))
-    for text, label in zip(train["text"], train["label"], strict=True):
-        counts_VC[np.unique(tokenizer.encode(text).ids), labels.index(label)] += 1
-    log_VC = np.log(counts_VC / counts_VC.sum(axis=0))
-    return log_VC - log_VC.mean(axis=1, keepdims=True)
+def _occurrences(tokenizer: Tokenizer, texts: pd.Series) -> np.ndarray:
+    """1 where a document has a word [N, V]."""
+    occurs_NV = np.zeros((len(texts), tokenizer.get_vocab_size()), np.float32)
+    for row, text in zip(occurs_NV, texts, strict=True):
+        row[np.unique(tokenizer.encode(text).ids)] = 1
+    return occurs_NV
+
+
+def _learn(occurs_NV: np.ndarray, truth_NC: np.ndarray, task: str) -> np.ndarray:
+    """Weights [V, C]: naive Bayes, of each label against the others; of numbers, the mean of a word's documents."""
+    if task == "regression":
+        return occurs_NV.T @ truth_NC / (occurs_NV.sum(axis=0)[:, None] + 5) / 5
+    log_VC = _log_frequency(occurs_NV.T @ truth_NC)
+    if task == "single_label":
+        return log_VC - log_VC.mean(axis=1, keepdims=True)
+    return log_VC - _log_frequency(occurs_NV.T @ (1 - truth_NC))
+
+
+def _log_frequency(counts_VC: np.ndarray) -> np.ndarray:
+    return np.log((1 + counts_VC) / (1 + counts_VC).sum(axis=0))
 
 
 def _graph(weights_VC: np.ndarray) -> onnx.ModelProto:
-    num_classes = weights_VC.shape[1]
+    num_outputs = weights_VC.shape[1]
     nodes = [
         helper.make_node("Gather", ["weights", "input_ids"], ["words"], axis=0),
         helper.make_node("ReduceSum", ["words", "time"], ["logits"], keepdims=0),
@@ -69,7 +108,7 @@ def _graph(weights_VC: np.ndarray) -> onnx.ModelProto:
         nodes,
         "tiny",
         [helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["B", "T"])],
-        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["B", num_classes])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["B", num_outputs])],
         [numpy_helper.from_array(weights_VC, "weights"), numpy_helper.from_array(np.array([1], np.int64), "time")],
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)

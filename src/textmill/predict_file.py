@@ -20,10 +20,10 @@ from textmill.data.sources.files import ORIGIN, SPLIT, in_batches, plain_suffix
 from textmill.data.sources.values import as_text
 from textmill.errors import UserError
 from textmill.runtime import Classifier
+from textmill.tasks import join_labels
 
 INPUTS = (".csv", ".tsv", ".tab", ".jsonl", ".ndjson", ".parquet", ".txt")
 OUTPUTS = (".parquet", ".csv", ".jsonl")
-ADDED = ("predicted", "probability", "error")
 _BATCH = 512
 
 
@@ -46,10 +46,10 @@ class TextLines:
 def predict_file(
     classifier: Classifier, source: Path, output: Path, text_column: str, progress: Callable[[int, int], None]
 ) -> tuple[int, int]:
-    """Write the rows of `source`, in order, with predicted label, probabilities and error to `output`.
+    """Write the rows of `source`, in order, with the answers to `output`: see `added_columns`.
 
     Each text is predicted alone, so that a row's answer does not depend on its neighbours. A row without a
-    usable text keeps its place: its label is null and `error` says why.
+    usable text keeps its place: its answer is null and `error` says why.
 
     Args:
         progress: called with the number of rows just finished, and the rows in all.
@@ -68,7 +68,7 @@ def predict_file(
             f"{source} has no column {text_column!r}; its columns: {', '.join(columns) or 'none'}. "
             "Name the right one with --text-column."
         )
-    if taken := sorted(set(columns) & {*ADDED, *_probability_columns(classifier)}):
+    if taken := sorted(set(columns) & set(added_columns(classifier))):
         raise UnusableFile(f"{source} already has the columns {', '.join(taken)}, which are added here. Rename them.")
     done = num_errors = 0
     # Without rows the output has its columns all the same.
@@ -130,9 +130,25 @@ def _answer(classifier: Classifier, value: Any) -> dict[str, Any]:
     if text is None or not text.strip():
         return {"error": "no text" if text is None else "empty text"}
     (prediction,) = classifier.predict([text], batch_size=1)
+    if classifier.task == "regression":
+        return {"predicted": prediction.value, "error": None}
     probabilities = dict(zip(_probability_columns(classifier), prediction.probabilities.values(), strict=True))
+    if classifier.task == "multi_label":
+        return {"predicted": join_labels(prediction.labels), "error": None, **probabilities}
     label = prediction.label
     return {"predicted": label, "probability": prediction.probabilities[label], "error": None, **probabilities}
+
+
+def added_columns(classifier: Classifier) -> dict[str, str]:
+    """Name and type of the columns that follow the file's own.
+
+    single_label: predicted, its probability, error, and probability_LABEL of each label. multi_label: predicted, the
+    labels joined by `|`, error, and probability_LABEL. regression: predicted, a number, and error.
+    """
+    predicted = "float64" if classifier.task == "regression" else "str"
+    own = {"probability": "float64"} if classifier.task == "single_label" else {}
+    probabilities = dict.fromkeys(_probability_columns(classifier), "float64")
+    return {"predicted": predicted, **own, "error": "str", **probabilities}
 
 
 def _probability_columns(classifier: Classifier) -> list[str]:
@@ -140,10 +156,8 @@ def _probability_columns(classifier: Classifier) -> list[str]:
 
 
 def _table(answers: list[dict[str, Any]], classifier: Classifier) -> pd.DataFrame:
-    table = pd.DataFrame(answers, columns=[*ADDED, *_probability_columns(classifier)])
-    return table.astype({"predicted": "str", "error": "str"}).astype(
-        {name: "float64" for name in table.columns if name.startswith("probability")}
-    )
+    columns = added_columns(classifier)
+    return pd.DataFrame(answers, columns=list(columns)).astype(columns)
 
 
 @contextmanager

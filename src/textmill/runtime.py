@@ -1,13 +1,12 @@
-"""A bundle and the one class that runs it: what is evaluated, registered and served, the same bytes.
+"""The one class that runs a bundle.
 
 Needs onnxruntime, tokenizers and numpy, and no training library, so that it starts in well under a second.
 
-Shapes: N documents, C classes, B documents of a batch, T tokens of its longest document.
+Shapes: N documents, C outputs (a logit a label, or one number), W windows of a batch, T tokens of the longest of them.
+A document is one window, unless it is long and the model reads such documents in several (`long_documents`).
 """
 
-import hashlib
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,144 +16,70 @@ import onnxruntime
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from textmill.errors import UserError
+from textmill.bundle import FORMAT_VERSION, MANIFEST, InvalidBundle, read_manifest, write_bundle
+from textmill.long_documents import CHARACTERS_PER_TOKEN, WindowEncoder
 
-FORMAT_VERSION = 2
-MANIFEST = "bundle.json"
-_TOOLS = ("onnx", "onnxruntime", "tokenizers")
-_WINDOW = 4096  # documents held as tokens, and sorted by length, at a time
-_CHARACTERS_PER_TOKEN = 12  # English has 4 to 6, white space included
+# Documents that are held as tokens, and sorted by length, at a time, and the characters that are read of them: some
+# 50 bytes each while they are tokenized.
+_MOST_DOCUMENTS = 4096
+_MOST_CHARACTERS = 4_000_000
 
 FloatArray = NDArray[np.float32]
 Progress = Callable[[int], None] | None
 
 
-class InvalidBundle(UserError):
-    """A bundle is missing, of another format, or not the bytes that were written."""
-
-
 class Prediction(NamedTuple):
-    """The most probable label, and every label's calibrated probability in the bundle's order."""
+    """single_label: the most probable label, and every label's calibrated probability in the bundle's order."""
 
     label: str
     probabilities: dict[str, float]
 
 
-def write_bundle(
-    folder: Path,
-    *,
-    family: str,
-    task: str,
-    labels: Sequence[str],
-    thresholds: Sequence[float] | None,
-    target: dict[str, float] | None,
-    max_length: int | None,
-    long_documents: dict[str, Any],
-    pad_id: int,
-    temperature: float,
-    recipe: list[dict[str, Any]],
-    parent: str | None,
-    lineage: dict[str, Any],
-) -> None:
-    """Make a bundle of a folder that holds model.onnx and tokenizer.json: write bundle.json.
+class LabelsPrediction(NamedTuple):
+    """multi_label: the labels whose calibrated probability reaches their threshold, and every label's probability."""
 
-    The same arguments and files give the same bytes.
-
-    Args:
-        folder: every file in it becomes part of the bundle, with its sha256.
-        task: single_label, multi_label or regression.
-        labels: display names in the order of the logits; none for regression.
-        thresholds: multi_label: the probability from which on a document has each label.
-        target: regression: the number that a document gets is logit * std + mean.
-        max_length: tokens kept of a document (of a window of it), special tokens included; None keeps all.
-        long_documents: strategy, head_share, overlap and max_windows, as in params.yaml.
-        pad_id: fills the shorter documents of a batch.
-        temperature: what the logits are divided by before softmax.
-        recipe: the compression steps, as in params.yaml.
-        parent: the model it was made from.
-        lineage: what `tracking.lineage` returns.
-    """
-    files = sorted(path for path in folder.iterdir() if path.is_file() and path.name != MANIFEST)
-    assert {"model.onnx", "tokenizer.json"} <= {path.name for path in files}, f"{folder} holds {files}"
-    assert len(set(labels)) == len(labels) >= (0 if task == "regression" else 2)
-    assert (thresholds is not None) == (task == "multi_label") and (target is not None) == (task == "regression")
-    assert temperature > 0
-    manifest = {
-        "format_version": FORMAT_VERSION,
-        "family": family,
-        "task": task,
-        "labels": list(labels),
-        "thresholds": None if thresholds is None else [float(threshold) for threshold in thresholds],
-        "target": target,
-        "max_length": max_length,
-        "long_documents": long_documents,
-        "pad_id": pad_id,
-        "temperature": float(temperature),
-        "recipe": recipe,
-        "parent": parent,
-        "lineage": lineage,
-        "tool_versions": {name: version(name) for name in _TOOLS},
-        "files": {path.name: _sha256(path) for path in files},
-    }
-    temporary = folder / f".{MANIFEST}.writing"  # artifacts.write_json would need pandas
-    temporary.write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    temporary.replace(folder / MANIFEST)
+    labels: list[str]
+    probabilities: dict[str, float]
 
 
-def read_manifest(folder: Path, *, verify: bool = True) -> dict[str, Any]:
-    """Read bundle.json; with `verify`, compare every file with its sha256.
+class ValuePrediction(NamedTuple):
+    """regression: the number, in the unit of the data."""
 
-    Raises: InvalidBundle.
-    """
-    try:
-        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
-        raise InvalidBundle(
-            f"{folder} is not a bundle: it has no {MANIFEST}. `dvc repro` makes bundles under models/NAME/bundle; "
-            "after a stage that failed, `dvc checkout` brings the previous ones back."
-        ) from None
-    except ValueError as error:
-        raise InvalidBundle(f"{folder / MANIFEST} is not JSON ({error}). Make or fetch the bundle again.") from None
-    found = manifest.get("format_version") if isinstance(manifest, dict) else None
-    if found != FORMAT_VERSION:
-        raise InvalidBundle(
-            f"{folder} has format_version {found}; this textmill reads {FORMAT_VERSION}. "
-            "Use the textmill version that made it, or make the bundle again with `dvc repro`."
-        )
-    for name, expected in manifest["files"].items() if verify else ():
-        if not (folder / name).is_file() or _sha256(folder / name) != expected:
-            raise InvalidBundle(
-                f"{folder / name} is missing, or not the file that was bundled: {MANIFEST} says sha256 "
-                f"{expected[:12]}... A bundle must not be edited; make or fetch it again."
-            )
-    return manifest
+    value: float
+
+
+AnyPrediction = Prediction | LabelsPrediction | ValuePrediction
 
 
 class Classifier:
-    """Labels and probabilities of texts, by the model of a bundle.
+    """Labels and probabilities of texts, or numbers, by the model of a bundle.
 
     A document sent alone is the reference: the quality of a model is measured so, and it is served so.
     In a batch, fp32 logits agree with it to 1e-4 (other summation order). Dynamically quantised models
     choose the scale of their activations from all that is in the batch, padding included, so that a
     document's answer depends on its company: on 1,280 movie reviews in batches of 32, probabilities of the
     fine-tuned int8 variants moved by up to 0.16, 99 in 100 by less than 0.1, and 1 to 2 in 100 labels changed.
+
+    Attributes:
+        task: single_label, multi_label or regression.
+        labels: in the order of the logits; none for regression.
+        thresholds: of each label, float64 [C] (multi_label); else None.
     """
 
     def __init__(self, manifest: dict[str, Any], tokenizer: Tokenizer, session: onnxruntime.InferenceSession) -> None:
         self.manifest = manifest
+        self.task: str = manifest["task"]
         self.labels: list[str] = manifest["labels"]
+        self.thresholds = None if manifest["thresholds"] is None else np.array(manifest["thresholds"], np.float64)
         self.max_length: int | None = manifest["max_length"]
         self.temperature: float = manifest["temperature"]
         self._pad_id: int = manifest["pad_id"]
         self._num_outputs = len(self.labels) or 1
         self._session = session
         self._needs_mask = "attention_mask" in {node.name for node in session.get_inputs()}
-        self._tokenizer = tokenizer
-        self._tokenizer.no_padding()
-        if self.max_length is None:
-            self._tokenizer.no_truncation()
-        else:
-            self._tokenizer.enable_truncation(self.max_length)
+        tokenizer.no_padding()
+        tokenizer.no_truncation()
+        self._encoder = WindowEncoder(tokenizer, self.max_length, manifest["long_documents"])
 
     @classmethod
     def load(cls, folder: Path, *, threads: int | None = None, verify: bool = True) -> "Classifier":
@@ -181,33 +106,57 @@ class Classifier:
             ) from None
         return cls(manifest, tokenizer, session)
 
-    def predict(self, texts: Sequence[str], batch_size: int = 32, progress: Progress = None) -> list[Prediction]:
-        """Label each text; see `predict_logits` for the arguments."""
+    def predict(self, texts: Sequence[str], batch_size: int = 32, progress: Progress = None) -> Sequence[Any]:
+        """What the task asks of each text: `Prediction`, `LabelsPrediction` or `ValuePrediction`.
+
+        See `predict_logits` for the arguments.
+        """
+        if self.task == "regression":
+            return [ValuePrediction(value) for value in self.predict_values(texts, batch_size, progress).tolist()]
         probabilities_NC = self.predict_proba(texts, batch_size, progress)
-        return [
-            Prediction(self.labels[int(row.argmax())], dict(zip(self.labels, row.tolist(), strict=True)))
-            for row in probabilities_NC
-        ]
+        named_N = [dict(zip(self.labels, row, strict=True)) for row in probabilities_NC.tolist()]
+        if self.task == "single_label":
+            best_N = [self.labels[i] for i in probabilities_NC.argmax(axis=1)]
+            return [Prediction(*pair) for pair in zip(best_N, named_N, strict=True)]
+        given_N = [[self.labels[i] for i in np.flatnonzero(row)] for row in probabilities_NC >= self.thresholds]
+        return [LabelsPrediction(*pair) for pair in zip(given_N, named_N, strict=True)]
 
     def predict_proba(self, texts: Sequence[str], batch_size: int = 32, progress: Progress = None) -> FloatArray:
-        """Calibrated probabilities [N, C], softmax(logits / temperature); see `predict_logits`."""
+        """Calibrated probabilities [N, C] of labels: softmax(logits / temperature), with multi_label sigmoid.
+
+        See `predict_logits` for the arguments.
+        """
+        assert self.task != "regression", "numbers have no probabilities: predict_values"
         scaled_NC = self.predict_logits(texts, batch_size, progress) / np.float32(self.temperature)
+        if self.task == "multi_label":
+            return np.asarray(np.exp(-np.logaddexp(np.float32(0), -scaled_NC)))
         exponentials_NC = np.exp(scaled_NC - scaled_NC.max(axis=1, keepdims=True))
         probabilities_NC: FloatArray = exponentials_NC / exponentials_NC.sum(axis=1, keepdims=True)
         return probabilities_NC
+
+    def predict_values(
+        self, texts: Sequence[str], batch_size: int = 32, progress: Progress = None
+    ) -> NDArray[np.float64]:
+        """The numbers of a regression, float64 [N]: logit * std + mean of the target.
+
+        See `predict_logits` for the arguments.
+        """
+        assert self.task == "regression", f"{self.task} has probabilities: predict_proba"
+        target = self.manifest["target"]
+        logits_N = self.predict_logits(texts, batch_size, progress)[:, 0].astype(np.float64)
+        return np.asarray(logits_N * target["std"] + target["mean"])
 
     def predict_logits(self, texts: Sequence[str], batch_size: int = 32, progress: Progress = None) -> FloatArray:
         """Logits [N, C] before calibration; an empty text is a document like any other.
 
         Args:
-            batch_size: documents that share a run of the model; 1 is the reference.
+            batch_size: windows that share a run of the model; 1 is the reference.
             progress: called with the number of documents just finished.
         """
         if isinstance(texts, str):
             raise TypeError("texts must be a list of texts, not one text")
-        starts = range(0, max(1, len(texts)), _WINDOW)
-        windows = (self.encode(texts[start : start + _WINDOW]) for start in starts)
-        return np.concatenate([self.logits_of_ids(window, batch_size, progress) for window in windows])
+        parts = [self.logits_of_ids(self.encode(part), batch_size, progress) for part in self._in_parts(texts)]
+        return np.concatenate([np.empty((0, self._num_outputs), np.float32), *parts])
 
     def logits_of_ids(
         self,
@@ -216,18 +165,24 @@ class Classifier:
         progress: Progress = None,
     ) -> FloatArray:
         """Logits [N, C] of tokenized documents, each a list of windows of token ids; a document's are averaged."""
-        logits_NC = np.empty((len(documents), self._num_outputs), dtype=np.float32)
-        widths_N = np.array([max(map(len, windows)) for windows in documents], dtype=np.int64)
-        order_N = np.argsort(widths_N, kind="stable")  # documents of like length share a batch: little padding
-        for start in range(0, len(documents), batch_size):
-            chosen_B = order_N[start : start + batch_size]
-            logits_NC[chosen_B] = self._run([documents[i] for i in chosen_B])
-            if progress:
-                progress(len(chosen_B))
-        return logits_NC
-
-    def _run(self, documents: Sequence[Sequence[Any]]) -> FloatArray:
+        counts_N = np.array([len(windows) for windows in documents], dtype=np.int64)
         windows = [window for document in documents for window in document]
+        document_W = np.repeat(np.arange(len(documents)), counts_N)
+        # Windows of like length share a batch: little padding.
+        order_W = np.argsort(np.array([len(window) for window in windows], dtype=np.int64), kind="stable")
+        total_NC = np.zeros((len(documents), self._num_outputs), dtype=np.float32)
+        left_N = counts_N.copy()
+        for start in range(0, len(windows), batch_size):
+            chosen_W = order_W[start : start + batch_size]
+            touched_W = document_W[chosen_W]
+            np.add.at(total_NC, touched_W, self._run([windows[i] for i in chosen_W]))
+            np.subtract.at(left_N, touched_W, 1)
+            if progress and (num_finished := int(np.count_nonzero(left_N[np.unique(touched_W)] == 0))):
+                progress(num_finished)
+        return np.asarray(total_NC / counts_N[:, None].astype(np.float32))
+
+    def _run(self, windows: Sequence[Any]) -> FloatArray:
+        """Logits [W, C] of windows of token ids."""
         lengths_W = np.array([len(window) for window in windows], dtype=np.int64)
         width = max(1, int(lengths_W.max()))
         ids_WT = np.full((len(windows), width), self._pad_id, dtype=np.int64)
@@ -237,35 +192,37 @@ class Classifier:
         if self._needs_mask:
             feeds["attention_mask"] = (np.arange(width) < lengths_W[:, None]).astype(np.int64)
         logits_WC: FloatArray = self._session.run(["logits"], feeds)[0]
-        starts_B = np.cumsum([0, *(len(document) for document in documents[:-1])])
-        if len(windows) == len(documents):
-            return logits_WC
-        counts_B = np.diff([*starts_B, len(windows)])
-        return np.asarray(np.add.reduceat(logits_WC, starts_B) / counts_B[:, None], dtype=np.float32)
+        return logits_WC
 
     def encode(self, texts: Sequence[str]) -> list[list[list[int]]]:
-        """The windows of each text, special tokens included, cut to max_length.
+        """The windows of each text that the model reads, special tokens included: those of data/tokens."""
+        return self._encoder.encode(texts)[0]
 
-        A very long text is cut at a space before it is tokenized, which is several times faster and changes
-        nothing: tokens do not reach across white space, and where the cut has too few of them, the whole
-        text is tokenized.
-        """
-        if self.max_length is None:
-            return [[encoding.ids] for encoding in self._tokenizer.encode_batch_fast(texts)]
-        limit = _CHARACTERS_PER_TOKEN * self.max_length
-        cut_texts = [text if len(text) <= limit else _cut_at_space(text, limit) for text in texts]
-        ids = [encoding.ids for encoding in self._tokenizer.encode_batch_fast(cut_texts)]
-        short = [i for i, cut in enumerate(cut_texts) if len(cut) < len(texts[i]) and len(ids[i]) < self.max_length]
-        for i, encoding in zip(short, self._tokenizer.encode_batch_fast([texts[i] for i in short]), strict=True):
-            ids[i] = encoding.ids
-        return [[window] for window in ids]
-
-
-def _cut_at_space(text: str, limit: int) -> str:
-    position = text.rfind(" ", 0, limit)
-    return text[:position].rstrip() if position > 0 else text
+    def _in_parts(self, texts: Sequence[str]) -> Iterator[Sequence[str]]:
+        """The texts in runs of so few that what is held of them is bounded, however many or long they are."""
+        needed = self._encoder.plan.needed
+        most_read = None if needed is None else CHARACTERS_PER_TOKEN * sum(needed)
+        first = characters = 0
+        for i, text in enumerate(texts):
+            read = len(text) if most_read is None else min(len(text), most_read)
+            if i - first == _MOST_DOCUMENTS or (i > first and characters + read > _MOST_CHARACTERS):
+                yield texts[first:i]
+                first, characters = i, 0
+            characters += read
+        if first < len(texts):
+            yield texts[first:]
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+__all__ = [
+    "FORMAT_VERSION",
+    "MANIFEST",
+    "AnyPrediction",
+    "Classifier",
+    "InvalidBundle",
+    "LabelsPrediction",
+    "Prediction",
+    "Progress",
+    "ValuePrediction",
+    "read_manifest",
+    "write_bundle",
+]

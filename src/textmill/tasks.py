@@ -24,3 +24,10 @@ def join_labels(labels: Iterable[str]) -> str:
 def split_labels(joined: str) -> list[str]:
     """The reverse of `join_labels`."""
     return joined.split(SEPARATOR) if joined else []
+
+
+def labels_of(label: str, task: Task) -> list[str]:
+    """The labels that the label column of our tables names for a document; none for regression."""
+    if task == "regression":
+        return []
+    return split_labels(label) if task == "multi_label" else [label]

@@ -1,7 +1,9 @@
 """The tokenize stage on real reviews; a model with a trained tokenizer from tokens to a bundle that predicts."""
 
+import json
 import re
 
+import numpy as np
 import pandas as pd
 import pytest
 from tokenizers import Tokenizer
@@ -10,6 +12,7 @@ from tests.corpora import movie_reviews
 from tests.stage.stages import REPOSITORY, fail_stage, run_stages
 from textmill.artifacts import DOCUMENTS, read_json, write_table
 from textmill.data.tokens import TokenArrays, read_meta
+from textmill.long_documents import plan_windows, windows_of
 from textmill.models.folder import load_model
 from textmill.paths import Paths
 from textmill.runtime import Classifier
@@ -17,18 +20,22 @@ from textmill.runtime import Classifier
 TRAINED = "{algorithm: bpe, vocabulary_size: 2000, min_frequency: 2, lowercase: true}"
 
 
-def prepare(folder, *, num_train=400, validation=None, **changes):
+def prepare(folder, *, train=None, validation=None, **changes):
     """Splits of real reviews, and params.yaml with some lines changed."""
     documents = movie_reviews()[:1000].reindex(columns=DOCUMENTS.names)
     paths = Paths(folder, folder)
-    write_table(paths.split("train"), documents[:num_train], DOCUMENTS)
+    write_table(paths.split("train"), documents[:400] if train is None else train, DOCUMENTS)
     write_table(paths.split("validation"), documents[600:800] if validation is None else validation, DOCUMENTS)
     text = (REPOSITORY / "params.yaml").read_text(encoding="utf-8")
     for key, value in changes.items():
-        text, count = re.subn(rf"^(  {key}:).*$", rf"\1 {value}", text, flags=re.MULTILINE)
+        text, count = re.subn(rf"^((?:  )?{key}:).*$", rf"\1 {value}", text, flags=re.MULTILINE)
         assert count >= 1, key
     (folder / "params.yaml").write_text(text, encoding="utf-8")
     return paths
+
+
+def as_lists(arrays):
+    return [[window.tolist() for window in arrays[i]] for i in range(len(arrays))]
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +79,7 @@ def test_arrays_hold_what_the_saved_tokenizer_says(trained):
     tokenizer.enable_truncation(32)
     for split, texts in (("train", movie_reviews()["text"][:400]), ("validation", movie_reviews()["text"][600:800])):
         arrays = TokenArrays.open(paths.tokens, split)
-        assert [arrays[i].tolist() for i in range(len(arrays))] == [tokenizer.encode(text).ids for text in texts]
+        assert as_lists(arrays) == [[tokenizer.encode(text).ids] for text in texts]
 
 
 def test_the_same_splits_give_the_same_bytes(trained, tmp_path):
@@ -101,6 +108,54 @@ def test_a_class_that_train_lacks_is_told(tmp_path):
     assert not (tmp_path / "data/tokens").exists()
 
 
+@pytest.mark.parametrize("strategy", ["head_tail", "windows"])
+def test_long_documents_are_read_in_windows(tmp_path, strategy):
+    long_documents = {"strategy": strategy, "head_share": 0.25, "overlap": 4, "max_windows": 2}
+    paths = prepare(tmp_path, max_length="16", long_documents=json.dumps(long_documents))
+    answer = run_stages(paths.root, "tokenize")
+    assert answer.returncode == 0, answer.stderr
+    meta, arrays = read_meta(paths.tokens), TokenArrays.open(paths.tokens, "train")
+    tokenizer = Tokenizer.from_file(str(paths.tokens / "tokenizer.json"))
+    contents = [tokenizer.encode(text, add_special_tokens=False).ids for text in movie_reviews()["text"][:400]]
+    plan = plan_windows(16, 2, long_documents)
+    assert as_lists(arrays) == [windows_of(content, plan, [101], [102]) for content in contents]
+    train = meta["splits"]["train"]
+    assert (meta["long_documents"], train["num_windows"]) == (long_documents, len(arrays.window_lengths))
+    assert train["truncated_share"] == pytest.approx(sum(len(content) > plan.most_tokens for content in contents) / 400)
+    assert (f"{train['num_windows']} windows" in answer.stdout) == (strategy == "windows")
+
+
+def test_an_overlap_without_room_is_told(tmp_path):
+    windows = {"strategy": "windows", "head_share": 0.25, "overlap": 14, "max_windows": 2}
+    prepare(tmp_path, max_length="16", long_documents=json.dumps(windows))
+    assert "long_documents.overlap is 14" in fail_stage(tmp_path, "tokenize")
+
+
+def test_many_labels_and_numbers(tmp_path):
+    sides = movie_reviews()["label"][600:800].map({"positive": "film|positive", "negative": ""})
+    validation = movie_reviews()[600:800].assign(label=sides).reindex(columns=DOCUMENTS.names)
+    train = movie_reviews()[:400].assign(label=["film", "film|positive", ""] * 133 + ["film"])
+    paths = prepare(tmp_path, task="multi_label", train=train, validation=validation)
+    assert run_stages(paths.root, "tokenize").returncode == 0
+    assert read_meta(paths.tokens)["labels"] == ["film", "positive"]
+    labels = TokenArrays.open(paths.tokens, "validation").labels
+    assert labels.tolist() == [[float(bool(side)), float(bool(side))] for side in sides]
+    assert labels.dtype == np.float32
+
+    numbers = [repr(number / 7) for number in range(400)]
+    validation = validation.assign(label="-0.5")
+    paths = prepare(tmp_path, task="regression", train=train.assign(label=numbers), validation=validation)
+    assert run_stages(paths.root, "tokenize").returncode == 0
+    meta = read_meta(paths.tokens)
+    assert (meta["task"], meta["labels"]) == ("regression", [])
+    assert meta["target"]["mean"] == pytest.approx(399 / 14)
+    assert TokenArrays.open(paths.tokens, "train").labels.tolist() == np.float32(numbers).tolist()
+    assert set(TokenArrays.open(paths.tokens, "validation").labels) == {-0.5}
+
+    prepare(tmp_path, task="regression", train=train.assign(label="1.0"), validation=validation)
+    assert "has the number 1 for a label" in fail_stage(tmp_path, "tokenize")
+
+
 @pytest.mark.slow
 def test_a_trained_tokenizer_goes_into_the_bundle(trained):
     """Tokenize, search (none), train and compress, and the bundle answers from texts alone."""
@@ -127,7 +182,7 @@ def test_a_trained_tokenizer_goes_into_the_bundle(trained):
         assert prediction.label in ("negative", "positive")
         validation = TokenArrays.open(paths.tokens, "validation")
         texts = movie_reviews()["text"][600:640].tolist()
-        assert classifier.encode(texts) == [validation[i].tolist() for i in range(40)]
+        assert classifier.encode(texts) == as_lists(validation)[:40]
     assert read_json(paths.bundle("full") / "bundle.json")["pad_id"] == 0
     full, int8 = (paths.bundle(name) / "model.onnx" for name in ("full", "int8"))
     assert full.stat().st_size < 50e6  # 91 MB with the weights' own vocabulary

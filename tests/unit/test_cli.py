@@ -200,7 +200,7 @@ def test_predict_a_file(run: Paths, tmp_path: Path) -> None:
     output = tmp_path / "out" / "predictions.parquet"
     found = call("predict", "--input", str(tmp_path / "texts.csv"), "--output", str(output), "--text-column", "review")
     assert found.exit_code == 0, found.output
-    assert f"3 rows in {output}; 1 without a label, see the column `error`" in found.stdout
+    assert f"3 rows in {output}; 1 without an answer, see the column `error`" in found.stdout
     table = pd.read_parquet(output)
     assert table["predicted"].fillna("none").tolist() == ["positive", "none", "negative"]
     found = call("predict", "--input", str(tmp_path / "texts.csv"), "--output", str(output))

@@ -48,11 +48,11 @@ def write(tmp_path):
 @pytest.mark.parametrize(
     ("key", "value", "told"),
     [
-        ("train.epoch", 3, r"train\.epoch: no such key; allowed here: epochs, patience"),
+        ("train.epoch", 3, r"train\.epoch: no such key; allowed here: checkpoint_minutes, ensemble, epochs"),
         (
-            "tune.space.learning_rat",
+            "tune.space.transformer.learning_rat",
             {},
-            r"tune\.space\.learning_rat: no such key; allowed here: dropout, learning_rate",
+            r"tune\.space\.transformer\.learning_rat: no such key; allowed here: dropout, learning_rate",
         ),
         ("train.epochs", ..., r"train\.epochs: this key is missing"),
         ("train.epochs", 0, r"train\.epochs: .*greater than or equal to 1, found 0"),
@@ -60,9 +60,17 @@ def write(tmp_path):
         ("training.precision", "fp8", r"training\.precision: .*'bf16-mixed'.*found 'fp8'"),
         ("split.test", 0.2, r"split: train \+ validation \+ test must be 1, not 1\.05"),
         ("clean.min_characters", 200000, r"min_characters \(200000\) must not exceed max_characters"),
-        ("tune.space.dropout.default", 0.9, r"tune\.space\.dropout: default \(0\.9\) must lie between"),
-        ("tune.space.dropout.high", 2.0, r"dropout: low \(0\) and high \(2\) must lie in \[0, 0\.9\]"),
-        ("tune.space.weight_decay.log", True, r"weight_decay: low \(0\) must be above 0 on a logarithmic scale"),
+        (
+            "tune.space.transformer.dropout.default",
+            0.9,
+            r"transformer\.dropout: default \(0\.9\) must lie between",
+        ),
+        ("tune.space.transformer.dropout.high", 2.0, r"dropout: low \(0\) and high \(2\) must lie in \[0, 0\.9\]"),
+        (
+            "tune.space.transformer.weight_decay.log",
+            True,
+            r"weight_decay: low \(0\) must be above 0 on a log",
+        ),
         ("tune.fixed", {"momentum": 0.9}, r"tune\.fixed.*momentum"),
         ("tune.fixed", {"learning_rate": -1}, r"tune\.fixed: learning_rate \(-1\) must lie in \[0, 1\]"),
         ("tune.fixed", {"dropout": 5}, r"tune\.fixed: dropout \(5\) must lie in \[0, 0\.9\]"),
@@ -81,6 +89,16 @@ def write(tmp_path):
         ("data.source", {**SOURCES, "test": 3}, r"data\.source\.test: .*valid string, found 3"),
         ("data.source", {**SOURCES, "test": "elsewhere.csv"}, r"must be data\.source\.test \(elsewhere\.csv\)"),
         ("data.label_corrections", "review.csv", r"must be data\.label_corrections \(review\.csv\)"),
+        ("training.lora", {"rank": 0, "alpha": 8, "dropout": 0}, r"training\.lora\.rank: .*greater than or equal to 1"),
+        ("training.augmentation.replace", 0.1, r"set pretrain\.objective to mlm \(it is none\)"),
+        ("train.ensemble", True, r"train: ensemble averages several models: set num_seeds to 2 or more, not 1"),
+        ("task", "regression", r"clean\.labels maps labels to labels; with task: regression it must be null"),
+        ("task", "sentiment", r"task: .*'multi_label' or 'regression', found 'sentiment'"),
+        (
+            "tokenize.long_documents",
+            {"strategy": "windows", "head_share": 0.5, "overlap": 33, "max_windows": 4},
+            r"long_documents\.overlap \(33\) must be at most half of max_length \(64\)",
+        ),
         ("split.method", "time", r"data\.time must name the column to go by"),
         ("clean.rare_labels.action", "merge", r"clean\.rare_labels: merge_into must name a label"),
         ("clean.near_duplicates.num_hashes", 100, r"num_hashes: .*multiple of 16, found 100"),
@@ -139,8 +157,8 @@ def test_what_is_no_params_file_is_told(tmp_path, content, told):
 
 
 def test_numbers_and_labels_are_read_as_people_mean_them(write):
-    params = load_params(write("tune.space.learning_rate.low", 1e-06))
-    assert params.tune.space.learning_rate.low == 1e-6  # YAML 1.1 reads `1e-06` as text
+    params = load_params(write("tune.space.transformer.learning_rate.low", 1e-06))
+    assert params.tune.space.transformer.learning_rate.low == 1e-6  # YAML 1.1 reads `1e-06` as text
     labels = {0: "no", True: "yes", 2.0: 3.0, "x ": " y "}
     expected = {"0": "no", "true": "yes", "2": "3", "x": "y"}
     assert load_params(write("clean.labels", labels)).clean.labels == expected
@@ -196,6 +214,6 @@ def test_a_stage_tells_it_and_exits_with_1(write, tmp_path, arguments):
         check=False,
     )
     assert answer.returncode == 1
-    assert "train.epoch: no such key; allowed here: epochs, patience" in answer.stderr
+    assert "train.epoch: no such key; allowed here: checkpoint_minutes, ensemble, epochs" in answer.stderr
     assert "dvc checkout" in answer.stderr
     assert "Traceback" not in answer.stderr

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from tests.corpora import movie_reviews
+from tests.task_documents import documents_of
 from tests.tiny_bundle import tiny_bundle
 from textmill import predict_file as module
 from textmill.data.sources import Options, Place
@@ -63,6 +64,38 @@ def test_rows_and_columns_are_kept_and_answers_exact(
         column = found[f"probability_{label}"].to_numpy(np.float64)
         assert column.tolist() == [prediction.probabilities[label] for prediction in expected]
     assert found["error"].isna().all()
+
+
+@pytest.mark.parametrize("target", [".csv", ".jsonl", ".parquet"])
+@pytest.mark.parametrize(
+    ("task", "columns"),
+    [
+        ("multi_label", ["predicted", "error", "probability_funny", "probability_positive", "probability_story"]),
+        ("regression", ["predicted", "error"]),
+    ],
+)
+def test_the_columns_follow_the_task(tmp_path: Path, task: str, columns: list[str], target: str) -> None:
+    documents = documents_of(task)
+    classifier = Classifier.load(tiny_bundle(tmp_path / "bundle", documents[:1000], task=task))
+    texts = [*documents["text"][1000:1150], ""]
+    source, output = tmp_path / "texts.parquet", tmp_path / f"out{target}"
+    pd.DataFrame({"text": texts}).to_parquet(source)
+    assert predict_file(classifier, source, output, "text", ignore) == (151, 1)
+    found = read(output)
+    assert list(found.columns) == ["text", *columns]
+    assert found["error"].tolist()[-1] == "empty text"
+    assert pd.isna(found["predicted"].iloc[-1])
+    answers = classifier.predict(texts[:150], batch_size=1)
+    if task == "regression":
+        assert found["predicted"].tolist()[:150] == [answer.value for answer in answers]
+        return
+    expected = ["|".join(answer.labels) for answer in answers]
+    assert found["predicted"].fillna("").tolist()[:150] == expected
+    assert "" in expected
+    assert any("|" in joined for joined in expected)
+    for label in classifier.labels:
+        column = found[f"probability_{label}"].tolist()[:150]
+        assert column == [answer.probabilities[label] for answer in answers]
 
 
 @pytest.mark.parametrize("target", [".csv", ".jsonl", ".parquet"])

@@ -11,7 +11,9 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from tokenizers import Tokenizer
 
-from tests.corpora import long_movie_reviews, movie_reviews
+from tests.corpora import bbc_news, long_movie_reviews, movie_reviews
+from tests.task_documents import documents_of
+from tests.tiny_bundle import TRUNCATE, tiny_bundle
 from textmill import runtime
 from textmill.baseline import tfidf
 from textmill.baseline.export import PAD_ID, export
@@ -23,7 +25,7 @@ MANIFEST = {
     "task": "single_label",
     "thresholds": None,
     "target": None,
-    "long_documents": {"strategy": "truncate"},
+    "long_documents": TRUNCATE,
     "labels": ["negative", "positive"],
     "max_length": None,
     "pad_id": PAD_ID,
@@ -79,6 +81,12 @@ def attentive_bundle(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def read_differently(bundle: Path, **long_documents: object) -> Classifier:
+    """The attentive bundle with another way of reading long documents."""
+    write_bundle(bundle, **{**MANIFEST, "max_length": 32, "long_documents": {**TRUNCATE, **long_documents}})
+    return Classifier.load(bundle)
+
+
 def test_probabilities_are_the_calibrated_softmax_in_the_order_of_the_texts(bundle, model):
     classifier = Classifier.load(bundle)
     logits_NC = model.logits(TEXTS) / 2.0  # the temperature
@@ -91,10 +99,11 @@ def test_probabilities_are_the_calibrated_softmax_in_the_order_of_the_texts(bund
     assert prediction.probabilities == pytest.approx(dict(zip(classifier.labels, alone_NC[3].tolist(), strict=True)))
 
 
-def test_windows_change_nothing_and_progress_counts_every_text(bundle, monkeypatch):
+@pytest.mark.parametrize("bound", [("_MOST_DOCUMENTS", 30), ("_MOST_CHARACTERS", 3000)])
+def test_parts_change_nothing_and_progress_counts_every_text(bundle, monkeypatch, bound):
     classifier = Classifier.load(bundle, threads=1)
     whole_NC = classifier.predict_logits(TEXTS, batch_size=8)
-    monkeypatch.setattr(runtime, "_WINDOW", 30)
+    monkeypatch.setattr(runtime, *bound)
     done: list[int] = []
     np.testing.assert_allclose(
         classifier.predict_logits(TEXTS, batch_size=8, progress=done.append), whole_NC, atol=1e-5
@@ -119,7 +128,30 @@ def test_padding_is_masked(attentive_bundle):
     weights_VC = np.load(attentive_bundle / "weights.npy")
     sequences = [np.array([101, 2023, 102], dtype=np.uint16), np.array([101, 102]), np.arange(1000, 1030)]
     expected_NC = np.stack([weights_VC[sequence].sum(axis=0) for sequence in sequences])
-    np.testing.assert_allclose(classifier.logits_of_ids(sequences), expected_NC, atol=1e-4)
+    np.testing.assert_allclose(classifier.logits_of_ids([[ids] for ids in sequences]), expected_NC, atol=1e-4)
+
+
+def test_a_documents_logits_are_the_mean_of_its_windows(attentive_bundle, monkeypatch):
+    classifier = read_differently(attentive_bundle, strategy="windows", overlap=4, max_windows=50)
+    widths: list[tuple[int, ...]] = []
+    plain = Classifier._run
+
+    def run(self, windows):
+        widths.append(tuple(map(len, windows)))
+        return plain(self, windows)
+
+    monkeypatch.setattr(Classifier, "_run", run)
+    weights_VC = np.load(attentive_bundle / "weights.npy")
+    texts = [*long_movie_reviews()[:20], "short", *TEXTS[:30]]
+    windows = classifier.encode(texts)
+    assert max(map(len, windows)) > 10
+    expected_NC = np.array([np.mean([weights_VC[ids].sum(axis=0) for ids in document], axis=0) for document in windows])
+    done: list[int] = []
+    np.testing.assert_allclose(classifier.predict_logits(texts, 7, done.append), expected_NC, atol=1e-4)
+    assert sum(done) == len(texts)
+    # However many windows a document has, seven share a run, and they are of like length.
+    assert sorted(map(len, widths))[1:] == [7] * (len(widths) - 1)
+    assert [width for run in widths for width in run] == sorted(len(ids) for document in windows for ids in document)
 
 
 def test_long_texts_are_cut_exactly(attentive_bundle):
@@ -140,7 +172,68 @@ def test_long_texts_are_cut_exactly(attentive_bundle):
         "tab\tand\nline " * 300,
     ]
     assert sum(len(text) > limit for text in texts) > 250
-    assert classifier.encode(texts) == [encoding.ids for encoding in tokenizer.encode_batch(texts)]
+    assert classifier.encode(texts) == [[encoding.ids] for encoding in tokenizer.encode_batch(texts)]
+
+
+@pytest.mark.parametrize(
+    ("strategy", "reference"),
+    [
+        ("truncate", lambda ids: [ids[:30]]),
+        ("head_tail", lambda ids: [ids if len(ids) <= 30 else ids[:8] + ids[-22:]]),
+        ("windows", lambda ids: [ids[i : i + 30] for i in range(0, max(1, len(ids) - 5), 25)][:6]),
+    ],
+)
+def test_windows_are_those_of_the_whole_text(attentive_bundle, strategy, reference):
+    classifier = read_differently(attentive_bundle, strategy=strategy, head_share=0.25, overlap=5, max_windows=6)
+    tokenizer = Tokenizer.from_file(str(attentive_bundle / "tokenizer.json"))
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    texts = [*long_movie_reviews(), *bbc_news()["text"][:200], *TEXTS, "", "a" * 5000, ("a" * 150 + " ") * 100]
+    contents = [encoding.ids for encoding in tokenizer.encode_batch(texts, add_special_tokens=False)]
+    expected = [[[101, *part, 102] for part in reference(ids)] for ids in contents]
+    assert classifier.encode(texts) == expected
+    assert [classifier.encode([text])[0] for text in texts[:20]] == expected[:20]
+
+
+def test_several_labels_are_those_that_reach_their_threshold(tmp_path):
+    documents = documents_of("multi_label")
+    folder = tiny_bundle(tmp_path / "bundle", documents[:2000], task="multi_label")
+    manifest = read_manifest(folder)
+    lowered = {key: manifest[key] for key in MANIFEST} | {"thresholds": [0.9, 0.5, 0.001], "temperature": 3.0}
+    write_bundle(folder, **lowered)
+    classifier = Classifier.load(folder)
+    assert (classifier.task, classifier.labels) == ("multi_label", ["funny", "positive", "story"])
+    texts = documents["text"].tolist()[2000:2200]
+    expected_NC = 1 / (1 + np.exp(-classifier.predict_logits(texts).astype(np.float64) / 3.0))
+    np.testing.assert_allclose(classifier.predict_proba(texts), expected_NC, rtol=1e-5)
+    answers = classifier.predict(texts)
+    for answer, row in zip(answers, classifier.predict_proba(texts), strict=True):
+        assert answer.probabilities == dict(zip(classifier.labels, row.tolist(), strict=True))
+        assert answer.labels == [label for label, p, t in zip(classifier.labels, row, [0.9, 0.5, 0.001]) if p >= t]
+    assert {len(answer.labels) for answer in answers} >= {0, 1, 2}
+
+
+def test_certain_logits_overflow_nothing(tmp_path):
+    folder = tiny_bundle(tmp_path / "bundle", documents_of("multi_label")[:500], task="multi_label", noise=1000.0)
+    with np.errstate(all="raise", under="ignore"):
+        probabilities_NC = Classifier.load(folder).predict_proba(TEXTS)
+    assert np.isfinite(probabilities_NC).all()
+    assert probabilities_NC.min() < 1e-30
+    assert probabilities_NC.max() == 1.0
+
+
+def test_numbers_are_in_the_unit_of_the_data(tmp_path):
+    documents = documents_of("regression")
+    train, test = documents[:3000], documents[3000:3500]
+    classifier = Classifier.load(tiny_bundle(tmp_path / "bundle", train, task="regression"))
+    values_N = classifier.predict_values(test["text"].tolist())
+    target = train["label"].astype(float)
+    logits_N = classifier.predict_logits(test["text"].tolist())[:, 0]
+    np.testing.assert_allclose(values_N, logits_N * target.std(ddof=0) + target.mean(), rtol=1e-6)
+    assert np.corrcoef(values_N, test["label"].astype(float))[0, 1] > 0.4
+    assert [answer.value for answer in classifier.predict(test["text"].tolist())] == values_N.tolist()
+    assert (classifier.labels, classifier.thresholds) == ([], None)
+    assert classifier.predict([]) == []
 
 
 def test_the_manifest_is_deterministic_and_names_every_file(bundle):
@@ -152,7 +245,7 @@ def test_the_manifest_is_deterministic_and_names_every_file(bundle):
     assert manifest["files"]["model.onnx"] == digest
     assert set(manifest["files"]) == {"model.onnx", "tokenizer.json"}
     assert set(manifest["tool_versions"]) == {"onnx", "onnxruntime", "tokenizers"}
-    assert manifest["format_version"] == 1
+    assert manifest["format_version"] == 2
     assert manifest["labels"] == ["negative", "positive"]
 
 
@@ -161,7 +254,7 @@ def test_what_is_not_a_bundle_is_refused(bundle, tmp_path):
         Classifier.load(tmp_path / "nowhere")
     manifest = json.loads((bundle / "bundle.json").read_text())
     (bundle / "bundle.json").write_text(json.dumps({**manifest, "format_version": 7}))
-    with pytest.raises(InvalidBundle, match="format_version 7; this textmill reads 1"):
+    with pytest.raises(InvalidBundle, match="format_version 7; this textmill reads 2"):
         Classifier.load(bundle)
     (bundle / "bundle.json").write_text("{")
     with pytest.raises(InvalidBundle, match=r"bundle\.json is not JSON"):

@@ -1,4 +1,4 @@
-"""The command that labels texts: predict."""
+"""The command that asks the model about texts: predict."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,24 +9,24 @@ from textmill.cli.app import app, read_params, show_progress
 from textmill.errors import UserError
 
 if TYPE_CHECKING:
-    from textmill.runtime import Classifier, Prediction
+    from textmill.runtime import AnyPrediction, Classifier
 
 _TOP_LABELS = 5
 
 
 @app.command()
 def predict(
-    texts: Annotated[list[str] | None, typer.Argument(help="Texts to label.", metavar="TEXT")] = None,
+    texts: Annotated[list[str] | None, typer.Argument(help="Texts to ask about.", metavar="TEXT")] = None,
     file: Annotated[Path | None, typer.Option("--input", help="A .csv, .tsv, .jsonl, .parquet or .txt file.")] = None,
     output: Annotated[Path | None, typer.Option("--output", help="A .parquet, .csv or .jsonl file.")] = None,
     text_column: Annotated[str, typer.Option("--text-column", help="Column with the texts.")] = "text",
     model: Annotated[str | None, typer.Option("--model", help="NAME@ALIAS, NAME@VERSION, or a bundle folder.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="A JSON object per text, with all digits.")] = False,
 ) -> None:
-    """Label texts with the champion: those on the command line, or every row of a file.
+    """Label texts with the champion, or give them numbers: those on the command line, or every row of a file.
 
     Each text is predicted alone, so that its answer does not depend on what else is asked, and is the
-    same, bit for bit, as from the served model. A row of a file without a text keeps its place, with a null label
+    same, bit for bit, as from the served model. A row of a file without a text keeps its place, with a null answer
     and the reason in the column `error`.
 
     \b
@@ -69,19 +69,25 @@ def _load(model: str | None) -> "Classifier":
 def _predict_file(classifier: "Classifier", file: Path, output: Path, text_column: str) -> None:
     from textmill.predict_file import predict_file
 
-    with show_progress(f"Labelling {file.name}") as advance:
+    with show_progress(f"Predicting {file.name}") as advance:
         num_rows, num_errors = predict_file(classifier, file, output, text_column, advance)
-    trouble = f"; {num_errors} without a label, see the column `error`" if num_errors else ""
+    trouble = f"; {num_errors} without an answer, see the column `error`" if num_errors else ""
     typer.echo(f"{num_rows} rows in {output}{trouble}")
 
 
-def _show(text: str, prediction: "Prediction", as_json: bool) -> None:
+def _show(text: str, prediction: "AnyPrediction", as_json: bool) -> None:
     import json
 
+    answer = prediction._asdict()
     if as_json:
-        typer.echo(json.dumps({"text": text, **prediction._asdict()}, ensure_ascii=False))
+        typer.echo(json.dumps({"text": text, **answer}, ensure_ascii=False))
         return
-    ranked = sorted(prediction.probabilities.items(), key=lambda item: -item[1])
-    typer.secho(prediction.label, bold=True, nl=False)
+    if "value" in answer:
+        typer.secho(f"{answer['value']:.6g}", bold=True, nl=False)
+        typer.echo(f"  {text[:100]}")
+        return
+    named = [answer["label"]] if "label" in answer else answer["labels"]
+    typer.secho(", ".join(named) or "no label", bold=True, nl=False)
+    ranked = sorted(answer["probabilities"].items(), key=lambda item: -item[1])
     more = f", {len(ranked) - _TOP_LABELS} more" if len(ranked) > _TOP_LABELS else ""
     typer.echo(f"  ({', '.join(f'{label} {share:.3f}' for label, share in ranked[:_TOP_LABELS])}{more})  {text[:100]}")

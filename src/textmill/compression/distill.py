@@ -15,7 +15,7 @@ from textmill.compression.recovery import Recovery
 from textmill.data.batches import Batch
 from textmill.errors import UserError
 from textmill.training.fit import fit, predict_logits
-from textmill.training.lit_module import cross_entropy
+from textmill.training.objective import cross_entropy
 
 
 class StudentNotSmaller(UserError):

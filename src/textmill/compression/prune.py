@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from textmill.compression.recovery import Recovery
 from textmill.data.batches import train_batches
-from textmill.models.transformer import keep_feed_forward, keep_heads, num_heads
+from textmill.models.bert_layers import keep_feed_forward, keep_heads, num_heads
 from textmill.training.fit import TrainingData, fit
 from textmill.training.lit_module import document_logits
 

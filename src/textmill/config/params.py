@@ -8,7 +8,8 @@ from pydantic import Field, model_validator
 
 from textmill.config.base import Name, Section
 from textmill.config.compression import Compress
-from textmill.config.data import Clean, Contract, Data, Split, Tokenize
+from textmill.config.contract import Contract
+from textmill.config.data import Clean, Data, Split, Tokenize
 from textmill.config.judging import Evaluate, Gate, Register, Report, Select
 from textmill.config.models import Model
 from textmill.config.search import Tune
@@ -80,6 +81,40 @@ class Params(Section):
         if self.pretrain.source is not None:
             yield "pretrain.source", self.pretrain.source
         yield "model.weights", self.model.weights
+
+    @model_validator(mode="after")
+    def _family_has_what_is_asked_of_it(self) -> "Params":
+        asked = {
+            "pretrain.objective": self.pretrain.objective != "none",
+            "training.lora": self.training.lora is not None,
+            "training.packing": self.training.packing,
+        }
+        for key, is_on in asked.items():
+            if is_on and self.model.family != "transformer":
+                raise ValueError(
+                    f"{key} is on, and model.family is {self.model.family}: this is for transformers. Set {key} to "
+                    f"{'none' if key == 'pretrain.objective' else 'null' if key == 'training.lora' else 'false'}, or "
+                    "model.family to transformer"
+                )
+        if self.training.augmentation.replace and self.pretrain.objective != "mlm":
+            raise ValueError(
+                "training.augmentation.replace needs a masked language model of your text: set pretrain.objective to "
+                f"mlm (it is {self.pretrain.objective}), or replace to 0"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _task_has_what_is_asked_of_it(self) -> "Params":
+        loss = self.training.loss
+        if self.task == "regression":
+            if self.clean.labels is not None:
+                raise ValueError("clean.labels maps labels to labels; with task: regression it must be null")
+            if loss.class_weights != "none" or loss.label_smoothing or loss.focal_gamma:
+                raise ValueError(
+                    "training.loss is for labels; with task: regression set class_weights to none, and "
+                    "label_smoothing and focal_gamma to 0"
+                )
+        return self
 
     @model_validator(mode="after")
     def _time_is_named(self) -> "Params":

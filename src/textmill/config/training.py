@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from textmill.config.base import Count, Fraction, Positive, Section, Share
 
@@ -103,6 +103,12 @@ class Train(Section):
         description="Minutes between checkpoints within an epoch, from which a killed run goes on."
     )
     trainer: Trainer
+
+    @model_validator(mode="after")
+    def _an_ensemble_has_members(self) -> "Train":
+        if self.ensemble and self.num_seeds < 2:
+            raise ValueError(f"ensemble averages several models: set num_seeds to 2 or more, not {self.num_seeds}")
+        return self
 
 
 class CrossValidate(Section):

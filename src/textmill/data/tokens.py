@@ -155,16 +155,18 @@ def _running_total(parts: Sequence[npt.NDArray[Any]]) -> Integers:
 
 
 def summarise(folder: Path, split: str, counts: Mapping[str, int]) -> dict[str, float]:
-    """What tokens.json says of a split, from its arrays and the counts of `tokenizer.Encoder`.
+    """What tokens.json says of a split, from its arrays and the counts of `encoding.Encoder`.
 
     Returns:
-        num_documents, num_tokens (special ones included), truncated_share of the documents, unknown_share of the
-        tokens (special ones left out), and of the tokens kept of a document tokens_p50, tokens_p95 and tokens_max.
+        num_documents, num_windows, num_tokens (special ones included), truncated_share of the documents (something of
+        them is not read), unknown_share of the tokens (special ones left out), and of the tokens of a document, all
+        its windows together, tokens_p50, tokens_p95 and tokens_max.
     """
     arrays = TokenArrays.open(folder, split)
     lengths = arrays.lengths
     return {
         "num_documents": len(arrays),
+        "num_windows": len(arrays.window_lengths),
         "num_tokens": len(arrays.ids),
         "truncated_share": round(counts["truncated"] / len(arrays), 6),
         "unknown_share": round(counts["unknown"] / max(counts["tokens"], 1), 6),

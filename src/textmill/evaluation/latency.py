@@ -8,10 +8,12 @@ import time
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from textmill.evaluation.answers import output_of
 from textmill.runtime import Classifier
 
 _WARM_UP = 10  # documents, or one batch: the first runs allocate memory
@@ -20,26 +22,27 @@ _REPEATS = 3
 
 def predict_one_by_one(
     classifier: Classifier, texts: Sequence[str], progress: Callable[[int], None] | None = None
-) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """Send each document alone, from raw text to probabilities, as a caller of the served model does.
+) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    """Send each document alone, from raw text to the output, as a caller of the served model does.
 
     Args:
         progress: called with 1 after each document.
 
     Returns:
-        Probabilities [N, C], and milliseconds [N] of wall time.
+        Probabilities [N, C], or numbers [N] for regression, and milliseconds [N] of wall time.
     """
+    predict = output_of(classifier)
     for text in texts[:_WARM_UP]:
-        classifier.predict_proba([text])
-    probabilities_NC = np.empty((len(texts), len(classifier.labels)), dtype=np.float32)
+        predict([text])
+    outputs = []
     milliseconds_N = np.empty(len(texts))
     for i, text in enumerate(texts):
         start = time.perf_counter()
-        probabilities_NC[i] = classifier.predict_proba([text])[0]
+        outputs.append(predict([text])[0])
         milliseconds_N[i] = 1e3 * (time.perf_counter() - start)
         if progress:
             progress(1)
-    return probabilities_NC, milliseconds_N
+    return np.array(outputs), milliseconds_N
 
 
 def throughput(classifier: Classifier, texts: Sequence[str], batch_size: int) -> float:
@@ -47,11 +50,12 @@ def throughput(classifier: Classifier, texts: Sequence[str], batch_size: int) ->
 
     The model runs on the classifier's threads; splitting into tokens, a small share, uses all cores.
     """
-    classifier.predict_proba(texts[:batch_size], batch_size)
+    predict = output_of(classifier)
+    predict(texts[:batch_size], batch_size)
     seconds = []
     for _ in range(_REPEATS):
         start = time.perf_counter()
-        classifier.predict_proba(texts, batch_size)
+        predict(texts, batch_size)
         seconds.append(time.perf_counter() - start)
     return len(texts) / float(np.median(seconds))
 

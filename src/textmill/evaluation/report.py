@@ -9,16 +9,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from textmill.artifacts import atomic, sha256, size_mb, write_json
-from textmill.errors import UserError
-from textmill.evaluation.calibration import Reliability, reliability
+from textmill.artifacts import atomic, read_json, sha256, size_mb, write_json
+from textmill.evaluation.answers import read_label_sets, read_labels, read_values, write_answers
+from textmill.evaluation.calibration import label_reliability, reliability
 from textmill.evaluation.latency import hardware, predict_one_by_one, throughput
+from textmill.evaluation.multi_label import assess_labels
 from textmill.evaluation.quality import Quality, assess
+from textmill.evaluation.regression import assess_values, compare_bins
 from textmill.runtime import Classifier
+from textmill.tasks import PRIMARY, split_labels
 
-
-class UnknownLabels(UserError):
-    """A split has a label that the model was not taught."""
+NO_LABEL = "(none)"  # stands opposite to a label that is missed, or given wrongly, in confusion.csv
 
 
 @dataclass(frozen=True)
@@ -39,15 +40,21 @@ class Evaluation:
     """What the stage writes.
 
     Attributes:
-        metrics: flat figures, for `dvc metrics` and MLflow.
+        metrics: flat figures, for `dvc metrics` and MLflow; `score` is the task's primary one. Of a recipe that was
+            skipped the reason, and nothing else.
         report: the rest, as JSON.
-        predictions: id, cluster, label, predicted, and p0, p1, ... in the order of the model's labels.
-        calibration: confidence (centre of the bin), accuracy, count; a row per bin that is not empty.
+        predictions: id, cluster, label, predicted, and p0, p1, ... in the order of the model's labels (none for
+            regression).
+        confusion: actual and predicted. One label a document: of each document. Any number: of each label that a
+            document has or gets, `(none)` opposite to one that is missed or wrong. Regression: the numbers.
+        calibration: confidence, accuracy, count and mean_confidence of each bin that is not empty: of the predicted
+            label, of all labels, or of the numbers (`regression.compare_bins`).
     """
 
-    metrics: dict[str, float]
+    metrics: dict[str, Any]
     report: dict[str, Any]
     predictions: pd.DataFrame
+    confusion: pd.DataFrame
     calibration: pd.DataFrame
 
     def write(self, folder: Path) -> None:
@@ -57,9 +64,22 @@ class Evaluation:
             write_json(temporary / "metrics.json", self.metrics)
             write_json(temporary / "report.json", self.report)
             self.predictions.to_parquet(temporary / "predictions.parquet", index=False)
-            confusion = self.predictions[["label", "predicted"]].rename(columns={"label": "actual"})
-            confusion.to_csv(temporary / "confusion.csv", index=False)
+            self.confusion.to_csv(temporary / "confusion.csv", index=False)
             self.calibration.to_csv(temporary / "calibration.csv", index=False)
+
+
+def read_skipped(model: Path) -> str | None:
+    """Why compress made nothing of a recipe, from skipped.json in its model folder; None if it did."""
+    path = model / "skipped.json"
+    return str(read_json(path)["reason"]) if path.exists() else None
+
+
+def skip(reason: str) -> Evaluation:
+    """The evaluation of a recipe that does not apply to the family."""
+    said = {"skipped": reason}
+    predictions = pd.DataFrame(columns=["id", "cluster", "label", "predicted"], dtype=str)
+    calibration = pd.DataFrame(columns=["confidence", "accuracy", "count", "mean_confidence"])
+    return Evaluation(said, said, predictions, pd.DataFrame(columns=["actual", "predicted"]), calibration)
 
 
 def evaluate(
@@ -79,30 +99,26 @@ def evaluate(
     Raises: InvalidBundle; UnknownLabels.
     """
     classifier = Classifier.load(bundle, threads=settings.latency_threads)
-    labels_N = label_indices(documents, classifier.labels)
     texts = documents["text"].tolist()
-    probabilities_NC, milliseconds_N = predict_one_by_one(classifier, texts, progress)
-    quality = assess(
-        labels_N,
-        probabilities_NC,
-        classifier.labels,
-        confidence=settings.confidence,
-        num_resamples=settings.num_resamples,
-        seed=settings.seed,
-    )
-    bins = reliability(probabilities_NC, labels_N, settings.calibration_bins)
+    truth = _read_truth(classifier, documents)
+    outputs, milliseconds_N = predict_one_by_one(classifier, texts, progress)
+    quality, error, calibration = _assess(classifier, truth, outputs, settings)
     p50, p95 = np.percentile(milliseconds_N[: settings.latency_documents], [50, 95])
     metrics = {
         "num_documents": len(documents),
-        **_with_intervals(quality),
-        "ece": bins.error,
+        **_with_score(quality, PRIMARY[classifier.task]),
+        **({} if error is None else {"ece": error}),
         "size_mb": size_mb(bundle),
         "latency_p50_ms": float(p50),
         "latency_p95_ms": float(p95),
         "throughput_per_s": throughput(classifier, texts[: settings.latency_documents], settings.throughput_batch),
     }
     report = {
-        **_details(quality, bins),
+        **quality.details,
+        "intervals": {name: {"low": low, "high": high} for name, (low, high) in quality.intervals.items()},
+        "calibration": calibration.to_dict("records"),
+        "task": classifier.task,
+        "family": classifier.manifest["family"],
         "labels": classifier.labels,
         "confidence": settings.confidence,
         "settings": asdict(settings),
@@ -110,56 +126,61 @@ def evaluate(
         "hardware": hardware(),
         "bundle_sha256": sha256(bundle),
     }
-    return Evaluation(metrics, report, _predictions(documents, classifier.labels, probabilities_NC), _bins(bins))
+    predictions = documents[["id", "cluster", "label"]].reset_index(drop=True)
+    predictions["predicted"] = write_answers(classifier, outputs)
+    probabilities = {f"p{i}": outputs[:, i] for i in range(len(classifier.labels))}
+    confusion = _confusion(classifier.task, predictions)
+    return Evaluation(metrics, report, predictions.assign(**probabilities), confusion, calibration)
 
 
-def label_indices(documents: pd.DataFrame, labels: list[str]) -> NDArray[np.int64]:
-    """Each document's position in `labels`. Raises: UnknownLabels."""
-    indices_N = documents["label"].map({label: i for i, label in enumerate(labels)})
-    unknown = sorted(documents["label"][indices_N.isna()].unique())
-    if unknown:
-        raise UnknownLabels(
-            f"{int(indices_N.isna().sum())} documents have a label that the model does not know: {unknown}; it knows "
-            f"{labels}. A class must have documents in the train split: give it more, or merge it through clean.labels."
-        )
-    return np.asarray(indices_N, dtype=np.int64)
+def _read_truth(classifier: Classifier, documents: pd.DataFrame) -> NDArray[Any]:
+    if classifier.task == "regression":
+        return read_values(documents)
+    read = read_label_sets if classifier.task == "multi_label" else read_labels
+    return read(documents, classifier.labels)
 
 
-def _with_intervals(quality: Quality) -> dict[str, float]:
-    """The figures; the two that people quote with their interval beside them."""
-    metrics = {}
-    for name, value in quality.figures.items():
+def _assess(
+    classifier: Classifier, truth: NDArray[Any], outputs: NDArray[Any], settings: Settings
+) -> tuple[Quality, float | None, pd.DataFrame]:
+    """The task's figures, the calibration error where there are probabilities, and the calibration table."""
+    resampling: dict[str, Any] = {
+        "confidence": settings.confidence,
+        "num_resamples": settings.num_resamples,
+        "seed": settings.seed,
+    }
+    if classifier.task == "regression":
+        table = compare_bins(truth, outputs, settings.calibration_bins)
+        return assess_values(truth, outputs, **resampling), None, table
+    if classifier.task == "multi_label":
+        assert classifier.thresholds is not None
+        thresholds = classifier.thresholds.tolist()
+        quality = assess_labels(truth, outputs, thresholds, classifier.labels, **resampling)
+        bins = label_reliability(outputs, truth, settings.calibration_bins)
+    else:
+        quality = assess(truth, outputs, classifier.labels, **resampling)
+        bins = reliability(outputs, truth, settings.calibration_bins)
+    return quality, bins.error, bins.table()
+
+
+def _with_score(quality: Quality, primary: str) -> dict[str, float]:
+    """`score` and the figures; those that people quote with their interval beside them."""
+    metrics: dict[str, float] = {}
+    for name, value in {"score": quality.figures[primary], **quality.figures}.items():
         metrics[name] = value
-        if name in ("accuracy", "f1_macro"):
-            metrics[f"{name}_low"], metrics[f"{name}_high"] = quality.intervals[name]
+        if name in ("score", primary, "accuracy", "subset_accuracy", "rmse", "mae"):
+            interval = quality.intervals[primary if name == "score" else name]
+            metrics[f"{name}_low"], metrics[f"{name}_high"] = interval
     return metrics
 
 
-def _details(quality: Quality, bins: Reliability) -> dict[str, Any]:
-    return {
-        "per_class": quality.per_class,
-        "confusion": quality.confusion.tolist(),
-        "intervals": {name: {"low": low, "high": high} for name, (low, high) in quality.intervals.items()},
-        "calibration": _bins(bins).to_dict("records"),
-    }
-
-
-def _bins(bins: Reliability) -> pd.DataFrame:
-    num_bins = len(bins.count_K)
-    table = pd.DataFrame(
-        {
-            "confidence": ((np.arange(num_bins) + 0.5) / num_bins).round(6),
-            "accuracy": bins.accuracy_K,
-            "count": bins.count_K,
-            "mean_confidence": bins.confidence_K,
-        }
-    )
-    return table[table["count"] > 0].reset_index(drop=True)
-
-
-def _predictions(documents: pd.DataFrame, labels: list[str], probabilities_NC: NDArray[np.float32]) -> pd.DataFrame:
-    table = documents[["id", "cluster", "label"]].reset_index(drop=True)
-    table["predicted"] = [labels[i] for i in probabilities_NC.argmax(axis=1)]
-    for i in range(len(labels)):
-        table[f"p{i}"] = probabilities_NC[:, i]
-    return table
+def _confusion(task: str, predictions: pd.DataFrame) -> pd.DataFrame:
+    pairs = predictions[["label", "predicted"]].rename(columns={"label": "actual"})
+    if task != "multi_label":
+        return pairs
+    rows = [
+        (label if label in actual else NO_LABEL, label if label in predicted else NO_LABEL)
+        for actual, predicted in ((set(split_labels(a)), set(split_labels(p))) for a, p in pairs.to_numpy())
+        for label in sorted(actual | predicted)
+    ]
+    return pd.DataFrame(rows, columns=["actual", "predicted"])

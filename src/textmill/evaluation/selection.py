@@ -20,10 +20,10 @@ class NoVariantInBudget(UserError):
 
 @dataclass(frozen=True)
 class Candidate:
-    """The validation figures that decide; latency is the median at batch 1."""
+    """The validation figures that decide: the task's primary one, and the costs; latency is the median at batch 1."""
 
     name: str
-    f1_macro: float
+    score: float
     size_mb: float
     latency_p50_ms: float
     throughput_per_s: float
@@ -32,7 +32,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Budget:
-    """Largest values allowed; None sets no limit. `max_drop` is macro-F1 lost against `full`."""
+    """Largest values allowed; None sets no limit. `max_drop` is of the score, lost against `full`."""
 
     max_size_mb: float | None = None
     max_latency_ms: float | None = None
@@ -50,13 +50,16 @@ def pareto_front(points: NDArray[Any]) -> NDArray[np.bool_]:
 
 
 def select(
-    candidates: Sequence[Candidate], budget: Budget, prefer: Preference, *, allow_baseline: bool
+    candidates: Sequence[Candidate], budget: Budget, prefer: Preference, *, allow_baseline: bool, figure: str
 ) -> dict[str, Any]:
     """Choose the best candidate within the budget.
 
-    The front weighs macro-F1, size and latency, and includes the baseline, so that the table says honestly
+    The front weighs the score, size and latency, and includes the baseline, so that the table says honestly
     when it beats a variant; the baseline itself is chosen only if allowed. Equal in what is preferred, the
-    better macro-F1 wins, then the lower latency, the smaller size and the earlier name.
+    better score wins, then the lower latency, the smaller size and the earlier name.
+
+    Args:
+        figure: what the score is, in words.
 
     Returns:
         The content of reports/selection.json.
@@ -65,14 +68,14 @@ def select(
         NoVariantInBudget: with each candidate's reasons, nearest first.
     """
     reference = next(candidate for candidate in candidates if candidate.name == REFERENCE)
-    front_N = pareto_front(np.array([[-c.f1_macro, c.size_mb, c.latency_p50_ms] for c in candidates]))
+    front_N = pareto_front(np.array([[-c.score, c.size_mb, c.latency_p50_ms] for c in candidates]))
     rows, choices = [], []
     for candidate, on_front in zip(candidates, front_N, strict=True):
-        excesses = _excesses(candidate, reference.f1_macro, budget)
+        excesses = _excesses(candidate, reference.score, budget, figure)
         rows.append(
             {
                 **asdict(candidate),
-                "drop": reference.f1_macro - candidate.f1_macro,
+                "drop": reference.score - candidate.score,
                 "on_pareto_front": bool(on_front),
                 "within_budget": not excesses,
                 "reasons": [reason for reason, _ in excesses],
@@ -93,13 +96,13 @@ def select(
     }
 
 
-def _excesses(candidate: Candidate, reference_f1: float, budget: Budget) -> list[tuple[str, float]]:
+def _excesses(candidate: Candidate, reference: float, budget: Budget, figure: str) -> list[tuple[str, float]]:
     """Each limit that is broken: in words, and by what share of it."""
-    drop = reference_f1 - candidate.f1_macro
+    drop = reference - candidate.score
     figures = [
         ("max_size_mb", candidate.size_mb, budget.max_size_mb, f"size {candidate.size_mb:.1f} MB"),
         ("max_latency_ms", candidate.latency_p50_ms, budget.max_latency_ms, f"{candidate.latency_p50_ms:.2f} ms"),
-        ("max_drop", drop, budget.max_drop, f"macro-F1 {drop:.4f} below {REFERENCE}"),
+        ("max_drop", drop, budget.max_drop, f"{figure} {drop:.4f} below {REFERENCE}"),
     ]
     return [
         (f"{words}, above {name}: {limit:g}", (value - limit) / max(limit, 1e-3))
@@ -110,11 +113,11 @@ def _excesses(candidate: Candidate, reference_f1: float, budget: Budget) -> list
 
 def _rank(candidate: Candidate, prefer: Preference) -> tuple[float, float, float, float, str]:
     preferred = {
-        "quality": -candidate.f1_macro,
+        "quality": -candidate.score,
         "latency_ms": candidate.latency_p50_ms,
         "size_mb": candidate.size_mb,
     }[prefer]
-    return preferred, -candidate.f1_macro, candidate.latency_p50_ms, candidate.size_mb, candidate.name
+    return preferred, -candidate.score, candidate.latency_p50_ms, candidate.size_mb, candidate.name
 
 
 def _explain(choices: Sequence[tuple[float, Candidate, dict[str, Any]]]) -> str:

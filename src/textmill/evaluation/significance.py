@@ -1,6 +1,6 @@
 """Is one model better, worse, or no worse than another on the same documents?
 
-Shapes: N documents, R resamples. Labels are indices into the classes.
+Shapes: N documents, R resamples. Answers are as our tables hold them: labels, joined labels, or numbers.
 """
 
 from dataclasses import dataclass
@@ -10,14 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from textmill.evaluation.quality import bootstrap, confusion_matrix, scores, tally
-
-Ints = NDArray[np.integer[Any]]
+from textmill.evaluation.primary import Answers, primary_terms
+from textmill.tasks import Task
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Macro-F1 of model a minus that of model b on the same documents, and its bootstrap distribution."""
+    """The primary figure of model a minus that of model b on the same documents, and its bootstrap distribution."""
 
     observed: float
     samples_R: NDArray[np.float64]
@@ -37,6 +36,9 @@ class Difference:
 
     def unseen(self, confidence: float) -> float:
         """The largest share of documents that may be worse though N show none: (1 - share)^N = 1 - confidence.
+
+        Of macro-F1 such a share costs about itself; so does it of R², if nothing but their mean is known of these
+        documents any more.
 
         Source: Clopper and Pearson, The Use of Confidence or Fiducial Limits (1934), for 0 of N.
         """
@@ -58,21 +60,20 @@ class McNemar:
 
 
 def paired_bootstrap(
-    labels_N: Ints, predicted_a_N: Ints, predicted_b_N: Ints, num_classes: int, num_resamples: int, seed: int
+    task: Task, actual_N: Answers, predicted_a_N: Answers, predicted_b_N: Answers, *, num_resamples: int, seed: int
 ) -> Difference:
-    """Bootstrap of the macro-F1 of a minus that of b; both models meet the same resampled documents.
+    """Bootstrap of the primary figure of a minus that of b; both models meet the same resampled documents.
 
     Source: Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapter 13; for text models
     Berg-Kirkpatrick, Burkett and Klein, An Empirical Investigation of Statistical Significance in NLP (2012).
     """
-    models = [predicted_a_N, predicted_b_N]
-    a, b = (scores(tally(confusion_matrix(labels_N, model_N, num_classes)))["f1_macro"] for model_N in models)
-    resampled = bootstrap(labels_N, models, num_classes, num_resamples=num_resamples, seed=seed)
-    a_R, b_R = (scores(counts)["f1_macro"] for counts in resampled)
-    return Difference(float(a - b), (a_R - b_R).astype(np.float64), len(labels_N))
+    terms = primary_terms(task, actual_N, predicted_a_N, predicted_b_N)
+    a, b = terms.scores()
+    a_R, b_R = terms.resampled_scores(num_resamples, seed)
+    return Difference(a - b, a_R - b_R, len(actual_N))
 
 
-def mcnemar(labels_N: Ints, predicted_a_N: Ints, predicted_b_N: Ints) -> McNemar:
+def mcnemar(labels_N: NDArray[Any], predicted_a_N: NDArray[Any], predicted_b_N: NDArray[Any]) -> McNemar:
     """Exact two-sided test that a and b are right equally often.
 
     Source: McNemar, Note on the Sampling Error of the Difference Between Correlated Proportions (1947), with
@@ -90,7 +91,7 @@ def non_inferior(difference: Difference, *, margin: float, confidence: float) ->
 
 
 def smallest_detectable_loss(difference: Difference, *, confidence: float, power: float = 0.8) -> float:
-    """The smallest true loss of macro-F1 that these documents reveal with the given power.
+    """The smallest true loss of the primary figure that these documents reveal with the given power.
 
     By the normal approximation with the paired standard error, (z_confidence + z_power) * SE. The same
     number is the smallest margin at which a model that is truly equal passes `non_inferior` with that

@@ -7,6 +7,7 @@ from typing import Any
 from torch import nn
 
 from textmill.artifacts import MissingArtifact, atomic, read_json, write_json
+from textmill.models.ensemble import Ensemble
 
 # A new family costs one file, one line here and one block under `model:` in params.yaml.
 FAMILIES = {
@@ -48,10 +49,17 @@ def load_model(folder: Path) -> tuple[Any, dict[str, Any]]:
     from safetensors.torch import load_file
 
     description = read_json(folder / "model.json")
-    model = family(description["family"]).from_architecture(description["architecture"])
+    model = _untrained(family(description["family"]), description["architecture"])
     weights = folder / "model.safetensors"
     try:
         model.load_state_dict(load_file(weights), strict=True)
     except Exception as error:
         raise MissingArtifact(f"{weights} does not fit its model.json: {error}. `dvc repro` makes both anew.") from None
     return model.eval(), description
+
+
+def _untrained(cls: Any, architecture: dict[str, Any]) -> Any:
+    """One model of that shape, or an ensemble of them."""
+    if "ensemble" in architecture:
+        return Ensemble.from_architecture(architecture, cls.from_architecture)
+    return cls.from_architecture(architecture)

@@ -1,6 +1,6 @@
-"""A pretrained encoder of transformers with a pooled classification head.
+"""An encoder or decoder of transformers with a pooled classification head.
 
-Shape suffixes: B documents, T tokens, D hidden size, C classes.
+Shape suffixes: W windows (documents, or parts of them), T tokens, D hidden size, C classes.
 """
 
 import copy
@@ -13,20 +13,17 @@ from torch import Tensor, nn
 
 from textmill.artifacts import read_json
 from textmill.errors import UserError
+from textmill.models import encoder_parts
+from textmill.models.bert_layers import bert_layers, is_bert_like, keep_feed_forward, keep_heads, num_heads
+from textmill.models.encoder_config import config_of, is_causal
+from textmill.models.encoder_loading import build_encoder, check_fits, encoder_of, load_encoder
 from textmill.models.vocabulary import transfer_vocabulary
 
-Pooling = Literal["mean", "cls"]
-
-# Encoders whose layers are `attention.self` (query, key, value), `attention.output`, `intermediate` and `output`.
-BERT_LIKE = {"bert", "camembert", "electra", "ernie", "roberta", "xlm-roberta"}
+Pooling = Literal["mean", "cls", "last"]
 
 
-class UnusableWeights(UserError):
-    """The weights folder does not hold an encoder that transformers can load."""
-
-
-class UnsupportedArchitecture(UserError):
-    """A compression method needs BERT-like layers and the encoder has others."""
+class UnfitPooling(UserError):
+    """The pooling takes a token that has not seen the others."""
 
 
 class Transformer(nn.Module):
@@ -40,10 +37,15 @@ class Transformer(nn.Module):
 
     def __init__(self, encoder: nn.Module, num_labels: int, pooling: Pooling):
         super().__init__()
+        if pooling == "cls" and is_causal(encoder.config):
+            raise UnfitPooling(
+                f"model.transformer.pooling is cls, but in {type(encoder).__name__}, a decoder, the first token sees "
+                "no other. Set it to last or mean."
+            )
         self.encoder = encoder
         self.pooling = pooling
         self.dropout = nn.Dropout(0.0)
-        self.head = nn.Linear(encoder.config.hidden_size, num_labels)  # type: ignore[union-attr, arg-type]
+        self.head = nn.Linear(cast(Any, encoder.config).hidden_size, num_labels)
         nn.init.normal_(self.head.weight, std=0.02)
         nn.init.zeros_(self.head.bias)
 
@@ -51,55 +53,40 @@ class Transformer(nn.Module):
     def build(
         cls, settings: Mapping[str, Any], *, tokens: Path, weights: Path, pretrained: Path | None, num_labels: int
     ) -> "Transformer":
-        """A new head on the encoder of `pretrained`, or else of `weights`, made to read the tokens.
+        """A new head on the encoder of `pretrained`, or of `settings["config"]`, or else of `weights`.
 
         Args:
             settings: model.transformer of params.yaml.
-            tokens: data/tokens; if its tokenizer was trained, the embeddings are transferred to its vocabulary.
+            tokens: data/tokens; if its tokenizer was trained, the embeddings of `weights` are transferred to its
+                vocabulary.
             pretrained: an encoder that reads these tokens already, or None.
 
-        Raises: UnusableWeights.
+        Raises: UnusableWeights, InvalidConfig, UnfitPooling.
         """
-        model = cls.from_weights(pretrained or weights, num_labels, settings["pooling"])
-        if not pretrained and read_json(tokens / "tokens.json")["tokenizer"]["kind"] == "trained":
-            transfer_vocabulary(model.encoder, weights / "tokenizer.json", tokens / "tokenizer.json")
-        return model
+        if pretrained:
+            encoder, source = load_encoder(pretrained), str(pretrained)
+        elif settings["config"] is not None:
+            encoder, source = build_encoder(settings["config"], tokens), "model.transformer.config"
+        else:
+            encoder, source = load_encoder(weights), f"model.weights ({weights.name})"
+            if read_json(tokens / "tokens.json")["tokenizer"]["kind"] == "trained":
+                transfer_vocabulary(encoder, weights / "tokenizer.json", tokens / "tokenizer.json")
+        check_fits(encoder, tokens, source)
+        return cls(encoder, num_labels, settings["pooling"])
 
     @classmethod
     def from_weights(cls, folder: Path, num_labels: int, pooling: Pooling) -> "Transformer":
         """Load pretrained weights from a local folder; the head is new, drawn from torch's generator.
 
-        Raises:
-            UnusableWeights: the folder has no config or no safetensors that fit it.
+        Raises: UnusableWeights, UnfitPooling.
         """
-        from safetensors import SafetensorError
-        from transformers import AutoModel
-        from transformers.utils import logging
-
-        logging.disable_progress_bar()  # 100 tensors of a local file
-        if not (folder / "config.json").is_file():
-            raise UnusableWeights(
-                f"model.weights: {folder} has no config.json. It must be a folder saved by "
-                "transformers' save_pretrained: config.json, model.safetensors, tokenizer.json."
-            )
-        try:
-            # use_safetensors: a .bin file is a pickle, and a pickle can run code
-            encoder = AutoModel.from_pretrained(
-                folder, local_files_only=True, use_safetensors=True, trust_remote_code=False, dtype=torch.float32
-            )
-        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-            raise UnusableWeights(f"model.weights: {folder} cannot be loaded: {error}") from error
-        return cls(_without_unused(encoder), num_labels, pooling)
+        return cls(load_encoder(folder), num_labels, pooling)
 
     @classmethod
     def from_architecture(cls, architecture: dict[str, Any]) -> "Transformer":
         """Build an untrained model of the shape that `architecture` describes."""
-        from transformers import AutoConfig, AutoModel
-
-        values = dict(architecture["config"])
-        config = AutoConfig.for_model(values.pop("model_type"), **values)
-        encoder = AutoModel.from_config(config)
-        model = cls(_without_unused(encoder), architecture["num_labels"], architecture["pooling"])
+        encoder = encoder_of(config_of(architecture["config"]))
+        model = cls(encoder, architecture["num_labels"], architecture["pooling"])
         if "layers" in architecture:
             for layer, shape in zip(model.layers, architecture["layers"], strict=True):
                 keep_heads(layer, range(shape["num_heads"]))
@@ -113,41 +100,46 @@ class Transformer(nn.Module):
             config.pop(key, None)
         config["model_type"] = cast(Any, self.encoder.config).model_type
         result = {"config": config, "num_labels": self.head.out_features, "pooling": self.pooling}
-        if _is_bert_like(self.encoder):
+        if is_bert_like(self.encoder):
             result["layers"] = [
                 {"num_heads": num_heads(layer), "feed_forward": layer.intermediate.dense.out_features}
                 for layer in self.layers
             ]
         return result
 
-    def set_dropout(self, rate: float) -> None:
-        """Set the rate of every dropout; in BERT-like layers that of the attention probabilities stays zero."""
-        for module in self.modules():
-            if isinstance(module, nn.Dropout):
-                module.p = rate
-        for layer in self.layers if _is_bert_like(self.encoder) else []:
-            layer.attention.self.dropout.p = 0.0
+    @property
+    def compression(self) -> frozenset[str]:
+        """The PyTorch methods of compression that apply: those of BERT-like layers, or none."""
+        return frozenset({"prune", "distill"} if is_bert_like(self.encoder) else ())
 
-    def forward(self, input_ids_BT: Tensor, attention_mask_BT: Tensor) -> Tensor:
-        """Return logits of shape [B, C], float32 or the autocast type."""
-        states_BTD = self.encoder(input_ids=input_ids_BT, attention_mask=attention_mask_BT).last_hidden_state
+    def set_dropout(self, rate: float) -> None:
+        """Set the dropout of hidden states and of the pooled vector; that of attention probabilities stays zero."""
+        self.dropout.p = rate
+        encoder_parts.set_hidden_dropout(self.encoder, rate)
+
+    def depth_groups(self) -> list[list[nn.Parameter]]:
+        """Parameters from the input to the output: embeddings, each block, what follows the last one, the head."""
+        return [*encoder_parts.depth_groups(self.encoder), list(self.head.parameters())]
+
+    def forward(self, input_ids_WT: Tensor, attention_mask_WT: Tensor) -> Tensor:
+        """Return logits of shape [W, C], float32 or the autocast type."""
+        states_WTD = self.encoder(input_ids=input_ids_WT, attention_mask=attention_mask_WT).last_hidden_state
+        return self.head(self.dropout(self._pool(states_WTD, attention_mask_WT)))
+
+    def _pool(self, states_WTD: Tensor, mask_WT: Tensor) -> Tensor:
         if self.pooling == "cls":
-            pooled_BD = states_BTD[:, 0]
-        else:
-            mask_BT1 = attention_mask_BT.unsqueeze(-1).to(states_BTD.dtype)
-            pooled_BD = (states_BTD * mask_BT1).sum(1) / mask_BT1.sum(1).clamp(min=1)
-        return self.head(self.dropout(pooled_BD))
+            return states_WTD[:, 0]
+        if self.pooling == "last":  # of the tokens that are no padding
+            places_T = torch.arange(mask_WT.shape[1], device=mask_WT.device)
+            last_W11 = (mask_WT * places_T).argmax(dim=1)[:, None, None]
+            return states_WTD.gather(1, last_W11.expand(-1, -1, states_WTD.shape[2])).squeeze(1)
+        mask_WT1 = mask_WT.unsqueeze(-1).to(states_WTD.dtype)
+        return (states_WTD * mask_WT1).sum(1) / mask_WT1.sum(1).clamp(min=1)
 
     @property
     def layers(self) -> Any:
-        """The encoder's blocks, first to last. Raises: UnsupportedArchitecture."""
-        if not _is_bert_like(self.encoder):
-            raise UnsupportedArchitecture(
-                f"model.weights: {type(self.encoder).__name__} has no BERT-like layers, which prune and "
-                "distill work on. Use recipes without these methods, or weights of model_type "
-                f"{', '.join(sorted(BERT_LIKE))}."
-            )
-        return cast(Any, self.encoder).encoder.layer
+        """The BERT-like blocks, first to last. Raises: UnsupportedArchitecture."""
+        return bert_layers(self.encoder)
 
     def with_layers(self, kept: Sequence[int]) -> "Transformer":
         """A copy that has only the layers with these indices."""
@@ -155,42 +147,3 @@ class Transformer(nn.Module):
         cast(Any, model.encoder).encoder.layer = nn.ModuleList([model.layers[i] for i in kept])
         cast(Any, model.encoder.config).num_hidden_layers = len(kept)
         return model
-
-
-def num_heads(layer: nn.Module) -> int:
-    attention = cast(Any, layer).attention.self
-    return attention.query.out_features // attention.attention_head_size
-
-
-def keep_heads(layer: nn.Module, kept: Sequence[int]) -> None:
-    """Shrink a BERT-like layer's attention to the heads with these indices, in place."""
-    from transformers.pytorch_utils import prune_linear_layer
-
-    attention = cast(Any, layer).attention
-    size = attention.self.attention_head_size
-    index = torch.LongTensor([head * size + i for head in kept for i in range(size)])
-    for name in ("query", "key", "value"):
-        setattr(attention.self, name, prune_linear_layer(getattr(attention.self, name), index))
-    attention.output.dense = prune_linear_layer(attention.output.dense, index, dim=1)
-    attention.self.num_attention_heads = len(kept)
-    attention.self.all_head_size = len(kept) * size
-
-
-def keep_feed_forward(layer: nn.Module, kept: Sequence[int]) -> None:
-    """Shrink a BERT-like layer's feed-forward block to the units with these indices, in place."""
-    from transformers.pytorch_utils import prune_linear_layer
-
-    block, index = cast(Any, layer), torch.LongTensor(list(kept))
-    block.intermediate.dense = prune_linear_layer(block.intermediate.dense, index)
-    block.output.dense = prune_linear_layer(block.output.dense, index, dim=1)
-
-
-def _is_bert_like(encoder: nn.Module) -> bool:
-    return cast(Any, encoder.config).model_type in BERT_LIKE
-
-
-def _without_unused(encoder: nn.Module) -> nn.Module:
-    """Drop BERT's own pooler: we pool ourselves, and an unused weight would still be trained and shipped."""
-    if getattr(encoder, "pooler", None) is not None:
-        encoder.pooler = None  # type: ignore[assignment]
-    return encoder

@@ -47,26 +47,37 @@ def transfer_vocabulary(encoder: Any, old_file: Path, new_file: Path) -> Transfe
         encoder: an encoder of transformers; its config gets the new vocab_size and the new ids of special tokens.
         old_file, new_file: tokenizer.json of the weights and of the tokens.
     """
-    old, new = Tokenizer.from_file(str(old_file)), Tokenizer.from_file(str(new_file))
-    old.no_truncation()
-    old.no_padding()
-    old_VD = encoder.get_input_embeddings().weight.detach()
+    old, new = read_tokenizer(old_file), read_tokenizer(new_file)
+    new_VD, transfer = transfer_rows(encoder.get_input_embeddings().weight.detach(), old, new)
+    _replace_embeddings(encoder, new_VD, _renumbered(encoder.config, old, new))
+    return transfer
+
+
+def transfer_rows(old_VD: Tensor, old: Tokenizer, new: Tokenizer) -> tuple[Tensor, Transfer]:
+    """Embeddings of the new tokenizer's tokens, as `transfer_vocabulary` makes them: float32 [V, D] of the new V."""
     pieces = find_pieces(old, new)
     flat = torch.tensor([piece for ids in pieces for piece in ids], dtype=torch.long)
     starts = torch.tensor([0, *(len(ids) for ids in pieces)]).cumsum(0)[:-1]
     new_VD = F.embedding_bag(flat, old_VD, starts, mode="mean")
     empty = torch.tensor([not ids for ids in pieces])
     new_VD[empty] = old_VD[: old.get_vocab_size()].mean(0)
-    _replace_embeddings(encoder, new_VD, _renumbered(encoder.config, old, new))
     num_copied = sum(len(ids) == 1 for ids in pieces)
-    return Transfer(num_copied, len(pieces) - num_copied - int(empty.sum()), int(empty.sum()))
+    return new_VD, Transfer(num_copied, len(pieces) - num_copied - int(empty.sum()), int(empty.sum()))
+
+
+def read_tokenizer(path: Path) -> Tokenizer:
+    """A tokenizer without the truncation and padding that may be baked into its file."""
+    tokenizer = Tokenizer.from_file(str(path))
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
 
 
 def find_pieces(old: Tokenizer, new: Tokenizer) -> list[list[int]]:
     """For each token of the new vocabulary, the ids of the old tokens that spell it; one if they share it."""
     old_vocabulary, old_special, special = old.get_vocab(), _special(old), _special(new)
-    convention, read_old = _convention(old)
-    new_convention, read_new = _convention(new)
+    convention, read_old = find_convention(old)
+    new_convention, read_new = find_convention(new)
     meaning = {token: read_old(token) for token in old_vocabulary if token not in old_special}
     known = {of: old_vocabulary[token] for token, of in sorted(meaning.items(), reverse=True)}
     ids = sorted(new.get_vocab().items(), key=lambda item: item[1])
@@ -103,7 +114,7 @@ def _in_place(
     return [known.get(Token(first.content, False), ids[0]), *ids[1:]]
 
 
-def _convention(tokenizer: Tokenizer) -> tuple[str, Callable[[str], Token]]:
+def find_convention(tokenizer: Tokenizer) -> tuple[str, Callable[[str], Token]]:
     """How a tokenizer writes its tokens, as its file shows, and what a token stands for."""
     written = json.loads(tokenizer.to_str())
     model = written["model"]

@@ -4,7 +4,7 @@ Candidate and champion meet on the same documents. A document that either of the
 flatter it, so it is left out, and counted.
 
 The test is one of non-inferiority: the candidate passes if it is worse by less than the margin with the
-wanted one-sided confidence, see `evaluation.significance`.
+wanted one-sided confidence, see `evaluation.significance`. The score is the task's primary figure, macro-F1 or R².
 
 Shapes: N test documents, M of them that neither contender learned from.
 """
@@ -17,9 +17,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from textmill.evaluation import quality, significance
+from textmill.evaluation import significance
+from textmill.evaluation.primary import name_primary, score_answers
+from textmill.tasks import Task
 
 FEWEST_DOCUMENTS = 30
+_MOST_MOVED = 50  # numbers that are told of in each direction
 
 
 @dataclass(frozen=True)
@@ -27,12 +30,13 @@ class Contender:
     """One side of the comparison.
 
     Args:
-        labels: the labels it knows, in its own order.
-        predicted_N: its label for each test document.
+        labels: the labels it knows, in its own order; none for regression.
+        predicted_N: its answer to each test document, as our tables hold it.
         train_clusters: clusters of the documents it learned from.
         version: its registered version, None while it has none.
     """
 
+    task: Task
     labels: Sequence[str]
     predicted_N: NDArray[Any]
     train_clusters: frozenset[str]
@@ -71,10 +75,12 @@ class Decision:
         champion_version: whom the candidate met; None for the first version.
         num_documents: test documents of the comparison.
         num_left_out: test documents that either contender learned from.
-        f1_macro: of the candidate on these documents, and of the champion.
-        difference: candidate minus champion in macro-F1: as observed, and its one-sided lower bound.
-        smallest_detectable_loss: a true loss of macro-F1 that these documents reveal in 4 of 5 cases.
-        flipped: ids whose answer changed: `broken` were right with the champion, `mended` are right now.
+        task: of the candidate.
+        score: of the candidate on these documents, and of the champion.
+        difference: candidate minus champion in score: as observed, and its one-sided lower bound.
+        smallest_detectable_loss: a true loss of score that these documents reveal in 4 of 5 cases.
+        flipped: ids whose answer changed: `broken` were right with the champion, `mended` are right now. Of numbers,
+            those whose error grew most, and shrank most, at most 50 each, the largest change first.
     """
 
     passed: bool
@@ -82,7 +88,8 @@ class Decision:
     rules: list[Rule]
     num_documents: int
     num_left_out: int
-    f1_macro: dict[str, float | None]
+    task: Task
+    score: dict[str, float | None]
     difference: dict[str, float] | None = None
     smallest_detectable_loss: float | None = None
     flipped: dict[str, list[str]] = field(default_factory=lambda: {"broken": [], "mended": []})
@@ -109,20 +116,20 @@ def decide(test: pd.DataFrame, candidate: Contender, champion: Contender | None,
     """
     seen_N = _learned_by(test, candidate) | (_learned_by(test, champion) if champion else np.False_)
     kept_M = np.flatnonzero(~seen_N)
-    actual_M = test["label"].to_numpy(dtype=object)[kept_M]
+    task, actual_M = candidate.task, test["label"].to_numpy(dtype=object)[kept_M]
     ours_M = candidate.predicted_N[kept_M]
-    ours = _macro_f1(actual_M, ours_M)
-    rules = [_floor(ours, settings)]
-    facts: dict[str, Any] = {"f1_macro": {"candidate": ours, "champion": None}}
+    ours = score_answers(task, actual_M, ours_M) if len(kept_M) else None
+    rules = [_floor(task, ours, settings)]
+    facts: dict[str, Any] = {"score": {"candidate": ours, "champion": None}}
     if champion:
-        rules += [_same_labels(candidate, champion), _enough(len(kept_M))]
+        rules += [_same_answers(candidate, champion), _enough(len(kept_M))]
         if all(rule.passed for rule in rules[1:]):
             theirs_M = champion.predicted_N[kept_M]
-            compared, more_rules = _compare(actual_M, ours_M, theirs_M, settings)
+            compared, more_rules = _compare(task, actual_M, ours_M, theirs_M, settings)
             rules += more_rules
             facts = {
-                "f1_macro": {"candidate": ours, "champion": _macro_f1(actual_M, theirs_M)},
-                "flipped": _flipped(test["id"].to_numpy(dtype=object)[kept_M], actual_M, ours_M, theirs_M),
+                "score": {"candidate": ours, "champion": score_answers(task, actual_M, theirs_M)},
+                "flipped": _flipped(task, test["id"].to_numpy(dtype=object)[kept_M], actual_M, ours_M, theirs_M),
                 **compared,
             }
     return Decision(
@@ -131,6 +138,7 @@ def decide(test: pd.DataFrame, candidate: Contender, champion: Contender | None,
         rules=rules,
         num_documents=len(kept_M),
         num_left_out=int(seen_N.sum()),
+        task=task,
         **facts,
     )
 
@@ -140,32 +148,28 @@ def _learned_by(test: pd.DataFrame, contender: Contender) -> NDArray[np.bool_]:
     return learned
 
 
-def _macro_f1(actual_M: NDArray[Any], predicted_M: NDArray[Any]) -> float | None:
-    if not len(actual_M):
-        return None
-    names, (actual, predicted) = _indices(actual_M, predicted_M)
-    confusion_CC = quality.confusion_matrix(actual, predicted, len(names))
-    return float(quality.scores(quality.tally(confusion_CC))["f1_macro"])
-
-
-def _indices(*labels_M: NDArray[Any]) -> tuple[NDArray[Any], list[NDArray[np.int64]]]:
-    """The labels that occur anywhere, and each array as indices into them."""
-    names, indices = np.unique(np.concatenate(labels_M).astype(str), return_inverse=True)
-    return names, np.split(indices.astype(np.int64), len(labels_M))
-
-
-def _floor(observed: float | None, settings: Settings) -> Rule:
+def _floor(task: Task, observed: float | None, settings: Settings) -> Rule:
     passed = observed is not None and observed >= settings.min_quality
     found = "unknown, no test document is left" if observed is None else f"{observed:.4f}"
-    message = f"macro-F1 on the test split is {found}; the floor is {settings.min_quality:.4f} (gate.min_quality)"
+    floor = f"the floor is {settings.min_quality:.4f} (gate.min_quality)"
+    message = f"{name_primary(task)} on the test split is {found}; {floor}"
     return Rule("min_quality", observed, settings.min_quality, passed, "block", message)
 
 
-def _same_labels(candidate: Contender, champion: Contender) -> Rule:
+def _same_answers(candidate: Contender, champion: Contender) -> Rule:
+    """Callers of a champion meet the same kind of answer, and the same labels."""
+    force = "so this needs `textmill promote --force --reason ...`"
+    if candidate.task != champion.task or candidate.task == "regression":
+        message = (
+            f"the task is {candidate.task}; the champion's (version {champion.version}) is {champion.task}: callers "
+            f"would meet another kind of answer, and the scores cannot be compared, {force}"
+        )
+        is_same = candidate.task == champion.task
+        return Rule("same_task", candidate.task, champion.task, is_same, "block", message)
     ours, theirs = sorted(candidate.labels), sorted(champion.labels)
     message = (
         f"the labels are {', '.join(ours)}; the champion's (version {champion.version}) are {', '.join(theirs)}: "
-        "callers would meet other labels, so this needs `textmill promote --force --reason ...`"
+        f"callers would meet other labels, {force}"
     )
     return Rule("same_labels", ours, theirs, ours == theirs, "block", message)
 
@@ -180,18 +184,17 @@ def _enough(num_documents: int) -> Rule:
 
 
 def _compare(
-    actual_M: NDArray[Any], ours_M: NDArray[Any], theirs_M: NDArray[Any], settings: Settings
+    task: Task, actual_M: NDArray[Any], ours_M: NDArray[Any], theirs_M: NDArray[Any], settings: Settings
 ) -> tuple[dict[str, Any], list[Rule]]:
     """The paired difference as facts of the decision, and the rules on it."""
-    names, (actual, ours, theirs) = _indices(actual_M, ours_M, theirs_M)
     confidence, margin = settings.confidence, settings.margin
     difference = significance.paired_bootstrap(
-        actual, ours, theirs, len(names), num_resamples=settings.num_resamples, seed=settings.seed
+        task, actual_M, ours_M, theirs_M, num_resamples=settings.num_resamples, seed=settings.seed
     )
     bound = difference.lower_bound(confidence)
     loss = significance.smallest_detectable_loss(difference, confidence=confidence)
     worse = (
-        f"macro-F1 differs from the champion's by {difference.observed:+.4f}, and with {confidence:.0%} confidence "
+        f"{name_primary(task)} differs from the champion's by {difference.observed:+.4f}, and with {confidence:.0%} confidence "
         f"by no worse than {bound:+.4f}; the margin is {-margin:+.4f} (gate.margin)"
     )
     coarse = (
@@ -211,10 +214,19 @@ def _compare(
 
 
 def _flipped(
-    ids_M: NDArray[Any], actual_M: NDArray[Any], ours_M: NDArray[Any], theirs_M: NDArray[Any]
+    task: Task, ids_M: NDArray[Any], actual_M: NDArray[Any], ours_M: NDArray[Any], theirs_M: NDArray[Any]
 ) -> dict[str, list[str]]:
+    if task == "regression":
+        actual, ours, theirs = (values.astype(np.float64) for values in (actual_M, ours_M, theirs_M))
+        growth_M = np.abs(ours - actual) - np.abs(theirs - actual)
+        return {"broken": _most(ids_M, growth_M), "mended": _most(ids_M, -growth_M)}
     ours_right_M, theirs_right_M = ours_M == actual_M, theirs_M == actual_M
     return {
         "broken": sorted(ids_M[theirs_right_M & ~ours_right_M].tolist()),
         "mended": sorted(ids_M[ours_right_M & ~theirs_right_M].tolist()),
     }
+
+
+def _most(ids_M: NDArray[Any], amounts_M: NDArray[np.float64]) -> list[str]:
+    order = np.argsort(-amounts_M, kind="stable")[:_MOST_MOVED]
+    return [str(ids_M[i]) for i in order if amounts_M[i] > 0]

@@ -8,6 +8,7 @@ import io
 import json
 import logging
 import os
+import re
 import tempfile
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -17,8 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from textmill import errors, runtime
+from textmill import bundle as bundle_module
+from textmill import errors, long_documents, runtime
 from textmill.artifacts import sha256
+from textmill.bundle import read_manifest
 from textmill.registry.versions import BUNDLE_TAG, Version, VersionNotFound, find, get, set_tags
 
 if TYPE_CHECKING:
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 
 CLUSTERS = "train_clusters.npy"
 REQUIREMENTS = ("mlflow", "onnxruntime", "tokenizers", "numpy", "pydantic")
+SHIPPED = (bundle_module, errors, long_documents, runtime)  # what the served model runs on
 
 
 def register(
@@ -136,12 +140,13 @@ def _pack_again(
 def _model_arguments(
     bundle: Path, train_clusters: Collection[str], input_example: list[str]
 ) -> Iterator[dict[str, Any]]:
-    """What MLflow logs a model from: the code that serves it, its files and its pinned requirements."""
+    """What MLflow logs a model from: the code that serves it, its task, its files and its pinned requirements."""
     with tempfile.TemporaryDirectory() as folder:
         clusters = Path(folder, CLUSTERS)
         np.save(clusters, np.array(sorted(int(cluster, 16) for cluster in train_clusters), dtype=np.uint64))
         yield {
             "python_model": Path(__file__).with_name("pyfunc.py"),
+            "model_config": {"task": read_manifest(bundle, verify=False)["task"]},
             "artifacts": {"bundle": str(bundle), "runtime": str(_ship_runtime(Path(folder))), CLUSTERS: str(clusters)},
             "input_example": input_example,
             "pip_requirements": [f"{name}=={installed(name)}" for name in REQUIREMENTS],
@@ -149,14 +154,16 @@ def _model_arguments(
 
 
 def _ship_runtime(folder: Path) -> Path:
-    """Copy the runtime, so that the served model needs no textmill; its one import of textmill becomes relative."""
+    """Copy the runtime, so that the served model needs no textmill; its imports of textmill become relative."""
     shipped = folder / "runtime"
     shipped.mkdir()
-    source = Path(str(runtime.__file__)).read_text(encoding="utf-8")
-    relative = source.replace("from textmill.errors import", "from .errors import")
-    assert "from textmill" not in relative and "import textmill" not in relative, "runtime.py stands alone"
-    (shipped / "runtime.py").write_text(relative, encoding="utf-8")
-    (shipped / "errors.py").write_text(Path(str(errors.__file__)).read_text(encoding="utf-8"), encoding="utf-8")
+    for module in SHIPPED:
+        source = Path(str(module.__file__))
+        relative = source.read_text(encoding="utf-8").replace("from textmill.", "from .")
+        imported = set(re.findall(r"^from \.(\w+) import", relative, re.MULTILINE))
+        names = {Path(str(other.__file__)).stem for other in SHIPPED}
+        assert imported <= names and "import textmill" not in relative, f"{source.name} imports what is not shipped"
+        (shipped / source.name).write_text(relative, encoding="utf-8")
     (shipped / "__init__.py").write_text('"""textmill\'s runtime as of the day this model was registered."""\n')
     return shipped
 

@@ -8,11 +8,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
 import pandas as pd
 
 from textmill.artifacts import read_table
 from textmill.errors import UserError
+from textmill.evaluation.answers import output_of, write_answers
+from textmill.evaluation.primary import name_primary
 from textmill.paths import Paths
 from textmill.registry import packaging, versions
 from textmill.registry.gate import Contender, Decision, Rule, Settings, decide
@@ -74,9 +75,14 @@ def _lost(champion: int, error: UserError) -> Rule:
 def contender(version: Version, test: pd.DataFrame, progress: Progress = None) -> Contender:
     """Run a registered version on the test documents, each alone, as it is served."""
     classifier = Classifier.load(packaging.fetch_bundle(version))
-    indices_N = classifier.predict_proba(test["text"].tolist(), 1, progress).argmax(axis=1)
-    predicted_N = np.array(classifier.labels, dtype=object)[indices_N]
-    return Contender(classifier.labels, predicted_N, packaging.fetch_train_clusters(version), version.number)
+    outputs = output_of(classifier)(test["text"].tolist(), 1, progress)
+    return Contender(
+        task=classifier.task,
+        labels=classifier.labels,
+        predicted_N=write_answers(classifier, outputs),
+        train_clusters=packaging.fetch_train_clusters(version),
+        version=version.number,
+    )
 
 
 def place(
@@ -223,7 +229,8 @@ def explain(decision: Decision | str) -> list[str]:
         lines.append(f"  note: {decision.num_left_out} test documents left out, for a model has learned from them")
     if decision.difference and decision.smallest_detectable_loss is not None:
         lines.append(
-            f"  macro-F1 {decision.difference['observed']:+.4f} against version {decision.champion_version}; the "
-            f"smallest loss that these documents reveal is {decision.smallest_detectable_loss:.4f}"
+            f"  {name_primary(decision.task)} {decision.difference['observed']:+.4f} against version "
+            f"{decision.champion_version}; the smallest loss that these documents reveal is "
+            f"{decision.smallest_detectable_loss:.4f}"
         )
     return lines

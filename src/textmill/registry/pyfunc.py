@@ -4,8 +4,9 @@ Each text is predicted alone, in a batch of one: a dynamically quantised model d
 shares its batch, and so the command line, `mlflow.pyfunc.load_model` and the HTTP server give the same
 bits for the same text, whatever is sent beside it.
 
-The copy of this file inside a registered model imports neither textmill nor torch: the runtime travels
-with the model as an artifact, see `packaging._ship_runtime`.
+MLflow copies this one file into a registered model, and takes the signature from the type hints of `predict`: so
+there is a class for each task, and the model's configuration says which of them it is. The copy imports neither
+textmill nor torch: the runtime travels with the model as an artifact, see `packaging._ship_runtime`.
 """
 
 import hashlib
@@ -20,25 +21,57 @@ from mlflow.pyfunc import PythonModel, PythonModelContext
 from pydantic import BaseModel
 
 
-class Prediction(BaseModel):
-    """The most probable label, and every label's calibrated probability."""
+class Label(BaseModel):
+    """single_label: the most probable label, and every label's calibrated probability."""
 
     label: str
     probabilities: dict[str, float]
 
 
-class TextClassifier(PythonModel):
+class Labels(BaseModel):
+    """multi_label: the labels whose calibrated probability reaches their threshold, and every label's probability."""
+
+    labels: list[str]
+    probabilities: dict[str, float]
+
+
+class Value(BaseModel):
+    """regression: the number."""
+
+    value: float
+
+
+class ServedBundle(PythonModel):
+    """Loads the bundle, and asks it about each text alone."""
+
     def load_context(self, context: PythonModelContext) -> None:
         runtime = _load_runtime(Path(context.artifacts["runtime"]))
         self._classifier = runtime.Classifier.load(Path(context.artifacts["bundle"]))
 
+    def _answer(self, texts: list[str]) -> list[dict[str, Any]]:
+        predictions = self._classifier.predict(texts, batch_size=1) if texts else []
+        return [prediction._asdict() for prediction in predictions]
+
+
+class SingleLabel(ServedBundle):
     def predict(
         self, context: PythonModelContext, model_input: list[str], params: dict[str, Any] | None = None
-    ) -> list[Prediction]:
-        if not model_input:
-            return []
-        predictions = self._classifier.predict(model_input, batch_size=1)
-        return [Prediction(label=p.label, probabilities=p.probabilities) for p in predictions]
+    ) -> list[Label]:
+        return [Label(**answer) for answer in self._answer(model_input)]
+
+
+class MultiLabel(ServedBundle):
+    def predict(
+        self, context: PythonModelContext, model_input: list[str], params: dict[str, Any] | None = None
+    ) -> list[Labels]:
+        return [Labels(**answer) for answer in self._answer(model_input)]
+
+
+class Regression(ServedBundle):
+    def predict(
+        self, context: PythonModelContext, model_input: list[str], params: dict[str, Any] | None = None
+    ) -> list[Value]:
+        return [Value(**answer) for answer in self._answer(model_input)]
 
 
 def _load_runtime(folder: Path) -> ModuleType:
@@ -57,4 +90,5 @@ def _load_runtime(folder: Path) -> ModuleType:
     return importlib.import_module(f"{package}.runtime")
 
 
-mlflow.models.set_model(TextClassifier())
+_TASKS = {"single_label": SingleLabel, "multi_label": MultiLabel, "regression": Regression}
+mlflow.models.set_model(_TASKS[mlflow.models.ModelConfig().get("task")]())

@@ -19,7 +19,10 @@ from textmill.runtime import read_manifest
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-_FIGURES = ("f1_macro", "f1_macro_low", "f1_macro_high", "accuracy", "size_mb", "latency_p50_ms")
+_FIGURES = (  # those of them that the task has
+    *(f"{name}{end}" for name in ("score", "f1_macro", "r2") for end in ("", "_low", "_high")),
+    *("accuracy", "subset_accuracy", "rmse", "mae", "size_mb", "latency_p50_ms"),
+)
 
 
 def gate_settings(params: Params) -> Settings:
@@ -33,8 +36,10 @@ def measured_contender(paths: Paths, client: "MlflowClient", model: str, name: s
     predicted_N = answers.set_index("id")["predicted"].reindex(test["id"]).to_numpy(dtype=object)
     assert not pd.isna(predicted_N).any(), f"the predictions of {name} are of another test split"
     known = versions.find(client, model, sha256(bundle))
+    manifest = read_manifest(bundle, verify=False)
     return Contender(
-        labels=read_manifest(bundle, verify=False)["labels"],
+        task=manifest["task"],
+        labels=manifest["labels"],
         predicted_N=predicted_N,
         train_clusters=frozenset(read_table(paths.split("train"), ["cluster"])["cluster"]),
         version=known.number if known else None,
@@ -87,7 +92,8 @@ def _tags(paths: Paths, name: str, parent: Version | None, decision: Decision | 
         "textmill.family": manifest["family"],
         "textmill.lineage_key": manifest["lineage"]["key"],
         "textmill.parent_version": str(parent.number) if parent else "none",
-        **{f"textmill.{figure}": f"{metrics[figure]:.6g}" for figure in _FIGURES},
+        "textmill.task": manifest["task"],
+        **{f"textmill.{figure}": f"{metrics[figure]:.6g}" for figure in _FIGURES if figure in metrics},
     }
     if experiment := promotion.inside_experiment():
         tags["textmill.dvc_experiment"] = experiment

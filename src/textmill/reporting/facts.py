@@ -7,15 +7,14 @@ reports behind.
 from dataclasses import dataclass
 from typing import Any
 
-import pandas as pd
-
-from textmill.artifacts import iter_table, read_json, read_table
+from textmill.artifacts import read_json, read_table
 from textmill.config import Params
+from textmill.evaluation.primary import name_primary
 from textmill.paths import Paths
-from textmill.reporting.comparison import Comparison, compare
+from textmill.reporting.comparison import TFIDF, Comparison, compare
+from textmill.tasks import Task
 
 BASELINE = "baseline"
-_MOST_MISTAKES = 12
 
 
 @dataclass(frozen=True)
@@ -23,8 +22,10 @@ class Facts:
     """Everything that is told about a run.
 
     Attributes:
-        models: a row per recipe and the baseline: name, test metrics, and `selection`, its row of selection.json.
+        models: a row per recipe that was not skipped, and the baseline: name, test metrics, and `selection`, its row
+            of selection.json.
         chosen: the chosen model's row of `models`.
+        skipped: why each of the other recipes made nothing.
         report: the chosen model's report.json on the test split.
         registration: reports/registration.json.
         comparison: the chosen model against TF-IDF.
@@ -33,10 +34,21 @@ class Facts:
     params: Params
     models: list[dict[str, Any]]
     chosen: dict[str, Any]
+    skipped: dict[str, str]
     selection: dict[str, Any]
     report: dict[str, Any]
     registration: dict[str, Any]
     comparison: Comparison
+
+    @property
+    def task(self) -> Task:
+        task: Task = self.report["task"]
+        return task
+
+    @property
+    def figure(self) -> str:
+        """The score in words."""
+        return name_primary(self.task)
 
     @property
     def version(self) -> int:
@@ -46,6 +58,11 @@ class Facts:
     @property
     def chosen_is_baseline(self) -> bool:
         return bool(self.chosen["name"] == BASELINE)
+
+    @property
+    def chosen_is_tfidf(self) -> bool:
+        """Whether it is the baseline, or `full` of the family that is the baseline."""
+        return bool(self.report["family"] == TFIDF)
 
     @property
     def hardware(self) -> str:
@@ -58,8 +75,8 @@ class Facts:
         """The run in one sentence, with what TF-IDF does beside it."""
         chosen = self.chosen
         return (
-            f"{chosen['name']}: macro-F1 {chosen['f1_macro']:.3f} [{chosen['f1_macro_low']:.3f}, "
-            f"{chosen['f1_macro_high']:.3f}] on {chosen['num_documents']} test documents, {chosen['size_mb']:.1f} MB, "
+            f"{chosen['name']}: {self.figure} {chosen['score']:.3f} [{chosen['score_low']:.3f}, "
+            f"{chosen['score_high']:.3f}] on {chosen['num_documents']} test documents, {chosen['size_mb']:.1f} MB, "
             f"{chosen['latency_p50_ms']:.1f} ms. {self.comparison.sentence}"
         )
 
@@ -76,9 +93,11 @@ def gather(params: Params, paths: Paths) -> Facts:
     """Raises: MissingArtifact: a stage has not run."""
     selection = read_json(paths.selection)
     candidates = {row["name"]: row for row in selection["candidates"]}
+    skipped = selection["skipped"]
     models = [
         {"name": name, **read_json(paths.evaluation("test", name) / "metrics.json"), "selection": candidates[name]}
         for name in (*params.compress.recipes, BASELINE)
+        if name not in skipped
     ]
     by_name = {row["name"]: row for row in models}
     chosen = by_name[selection["chosen"]]
@@ -92,11 +111,13 @@ def gather(params: Params, paths: Paths) -> Facts:
         params=params,
         models=models,
         chosen=chosen,
+        skipped=skipped,
         selection=selection,
         report=report,
         registration=read_json(paths.registration),
         comparison=compare(
-            chosen,
+            report["task"],
+            {**chosen, "family": report["family"]},
             by_name[BASELINE],
             (tables[0], tables[1]),
             margin=params.gate.margin,
@@ -105,14 +126,3 @@ def gather(params: Params, paths: Paths) -> Facts:
             seed=params.seed,
         ),
     )
-
-
-def read_mistakes(paths: Paths, name: str) -> list[dict[str, Any]]:
-    """The wrong predictions that a model was surest of, with their texts."""
-    answers = read_table(paths.evaluation("test", name) / "predictions.parquet")
-    answers["confidence"] = answers.filter(regex=r"^p\d+$").max(axis=1)
-    wrong = answers[answers["label"] != answers["predicted"]].nlargest(_MOST_MISTAKES, "confidence")
-    ids = set(wrong["id"])
-    texts = pd.concat(batch.loc[batch["id"].isin(ids), ["id", "text"]] for batch in iter_table(paths.split("test")))
-    rows = wrong[["id", "label", "predicted", "confidence"]].merge(texts, on="id", how="left").to_dict("records")
-    return [{str(key): value for key, value in row.items()} for row in rows]

@@ -33,11 +33,12 @@ _VARIABLES = {
     BAD: "--bad",
 }
 _LINE = 11  # pixels between two names
+_MOST_DOTS = 800  # each costs 100 bytes of the page
 _SIZE = (4.6, 3.1)  # inches of 72 px: as wide as a phone, so that text keeps its size there
 
 
-def learning_curves(curves: pd.DataFrame) -> Markup:
-    """Losses and validation macro-F1 over epochs; `curves` is models/trained/curves.csv."""
+def learning_curves(curves: pd.DataFrame, score: str) -> Markup:
+    """Losses and validation score over epochs; `curves` is models/trained/curves.csv, `score` what it is in words."""
     with _figure("Learning curves") as (figure, axes):
         epochs = curves["epoch"]
         axes.plot(epochs, curves["train_loss"], color=MUTED, marker="o", ms=3, lw=1.6, label="train loss")
@@ -46,14 +47,14 @@ def learning_curves(curves: pd.DataFrame) -> Markup:
         axes.set_ylabel("loss")
         axes.set_xticks(list(epochs))
         right = axes.twinx()
-        right.plot(epochs, curves["validation_score"], color=ACCENT, marker="o", ms=4, lw=2, label="macro-F1")
-        right.set_ylabel("macro-F1 on validation", color=ACCENT)
+        right.plot(epochs, curves["validation_score"], color=ACCENT, marker="o", ms=4, lw=2, label=score)
+        right.set_ylabel(f"{score} on validation", color=ACCENT)
         _style(right, grid=False)
         _legend(figure)
     return _svg(figure)
 
 
-def trials(search: dict[str, Any]) -> Markup:
+def trials(search: dict[str, Any], score: str) -> Markup:
     """Score of each trial in the order they ran, and the best so far; `search` is models/search/study.json."""
     from matplotlib.ticker import MaxNLocator
 
@@ -68,28 +69,30 @@ def trials(search: dict[str, Any]) -> Markup:
             if points:
                 axes.scatter([n for n, _ in points], [s for _, s in points], 26, color=colour, label=state, zorder=3)
         axes.set_xlabel("trial")
-        axes.set_ylabel("macro-F1 on validation")
+        axes.set_ylabel(f"{score} on validation")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         _legend(figure)
     return _svg(figure)
 
 
-def pareto(candidates: list[dict[str, Any]], chosen: str, cost: str, label: str, limit: float | None) -> Markup:
-    """Macro-F1 against a cost, size or latency; the budget's limit as a dashed line."""
-    with _figure(f"Macro-F1 against {label}") as (figure, axes):
-        front = sorted((row[cost], row["f1_macro"]) for row in candidates if row["on_pareto_front"])
+def pareto(
+    candidates: list[dict[str, Any]], chosen: str, score: str, cost: str, label: str, limit: float | None
+) -> Markup:
+    """The score against a cost, size or latency; the budget's limit as a dashed line."""
+    with _figure(f"{score} against {label}") as (figure, axes):
+        front = sorted((row[cost], row["score"]) for row in candidates if row["on_pareto_front"])
         axes.plot(*zip(*front, strict=True), color=GRID, lw=6, solid_capstyle="round", zorder=1)
         for row in candidates:
             mine = row["name"] == chosen
             colour = ACCENT if mine else MUTED if row["is_baseline"] else INK
-            axes.scatter(row[cost], row["f1_macro"], color=colour, s=70 if mine else 34, zorder=3)
+            axes.scatter(row[cost], row["score"], color=colour, s=70 if mine else 34, zorder=3)
         axes.set_xscale("log")
         axes.margins(0.24, 0.16)
         if limit is not None:
             axes.axvline(limit, color=BAD, lw=1, ls=(0, (4, 3)))
             axes.annotate(" budget", (limit, 1), xycoords=("data", "axes fraction"), color=BAD, fontsize=8, va="top")
         axes.set_xlabel(f"{label}, logarithmic")
-        axes.set_ylabel("macro-F1 on validation")
+        axes.set_ylabel(f"{score} on validation")
         _plain_ticks(axes)
         _name_points(axes, candidates, chosen, cost)
     return _svg(figure)
@@ -99,8 +102,8 @@ def _name_points(axes: "Axes", candidates: list[dict[str, Any]], chosen: str, co
     """Names left of their points (the leftmost one's right), pushed apart where they would overlap."""
     leftmost = min(candidates, key=lambda row: float(row[cost]))
     occupied = float("-inf")
-    for row in sorted(candidates, key=lambda row: float(row["f1_macro"])):
-        point = row[cost], row["f1_macro"]
+    for row in sorted(candidates, key=lambda row: float(row["score"])):
+        point = row[cost], row["score"]
         height = float(axes.transData.transform(point)[1])
         if row is not leftmost:
             occupied = max(height, occupied + _LINE)
@@ -130,6 +133,21 @@ def calibration(bins: list[dict[str, Any]]) -> Markup:
         axes.set_ylim(min(low, float(table["accuracy"].min()) - 0.05), 1.05)
         axes.set_xlabel("confidence")
         axes.set_ylabel("share that is right")
+    return _svg(figure)
+
+
+def values(pairs: pd.DataFrame, bins: list[dict[str, Any]]) -> Markup:
+    """Actual against predicted numbers, and their means in bins; on the dashed line they are equal."""
+    shown = pairs.sample(min(len(pairs), _MOST_DOTS), random_state=0)
+    with _figure("Actual against predicted") as (figure, axes):
+        ends = [float(pairs.min(axis=None)), float(pairs.max(axis=None))]
+        axes.plot(ends, ends, color=GRID, lw=1.5, ls=(0, (4, 3)))
+        axes.scatter(shown["predicted"], shown["actual"], s=9, color=MUTED, alpha=0.45, lw=0, label="document")
+        table = pd.DataFrame(bins)
+        axes.plot(table["confidence"], table["accuracy"], color=ACCENT, marker="o", ms=4, lw=1.6, label="mean of a bin")
+        axes.set_xlabel("predicted")
+        axes.set_ylabel("actual")
+        _legend(figure)
     return _svg(figure)
 
 

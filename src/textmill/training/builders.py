@@ -10,8 +10,8 @@ from textmill.artifacts import read_json
 from textmill.config import Params, Space
 from textmill.models.folder import family
 from textmill.paths import Paths
-from textmill.training.fit import Settings
 from textmill.training.search import Dimension
+from textmill.training.settings import AugmentationSettings, LoraSettings, LossSettings, Settings, TrainerSettings
 
 
 def build_model(params: Params, paths: Paths, num_outputs: int, seed: int) -> Any:
@@ -38,15 +38,23 @@ def build_model(params: Params, paths: Paths, num_outputs: int, seed: int) -> An
 
 
 def settings(params: Params, *, epochs: int, patience: int) -> Settings:
-    training = params.training
-    return Settings(
-        batch_size=training.batch_size,
-        precision=training.precision,
-        schedule=training.schedule,
-        gradient_clip=training.gradient_clip,
-        epochs=epochs,
-        patience=patience,
-        seed=params.seed,
+    """What every training shares: on one device, with checkpoints after each epoch."""
+    training = params.training.model_dump()
+    nested: dict[str, Any] = {
+        "loss": LossSettings(**training.pop("loss")),
+        "augmentation": AugmentationSettings(**training.pop("augmentation")),
+        "lora": LoraSettings(**lora) if (lora := training.pop("lora")) else None,
+    }
+    return Settings(**training, **nested, epochs=epochs, patience=patience, seed=params.seed)
+
+
+def train_settings(params: Params) -> Settings:
+    """Those of the train stage, which has devices of its own and checkpoints within an epoch."""
+    train = params.train
+    return dataclasses.replace(
+        settings(params, epochs=train.epochs, patience=train.patience),
+        checkpoint_minutes=train.checkpoint_minutes,
+        trainer=TrainerSettings(**train.trainer.model_dump()),
     )
 
 

@@ -1,79 +1,46 @@
-"""One training run: the loop that tune, train and the recipes share."""
+"""One training run: the loop that tune, train, its seeds and folds, and the recipes share."""
 
 import logging
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Callback, ModelCheckpoint
+from pytorch_lightning.callbacks import Callback
 from torch import nn
+from torch.utils.data import DataLoader
 
 from textmill.data.batches import ordered_batches, train_batches
-from textmill.data.tokens import TokenArrays, read_meta
-from textmill.tasks import Task
+from textmill.data.tokens import TokenArrays
+from textmill.tasks import PRIMARY, PRIMARY_NAMES
+from textmill.training.averaging import WeightAverage
 from textmill.training.callbacks import MONITOR, Curves, EpochLines, ProgressBar, Stopping
-from textmill.training.lit_module import (
-    Hyperparameters,
-    LitClassifier,
-    LogitsCollector,
-    Loss,
-    Schedule,
-    cross_entropy,
-)
+from textmill.training.checkpoints import AtomicCheckpoints, BestWeights, LastState, find_last, load_best
+from textmill.training.dataset import TrainingData
+from textmill.training.devices import share_batches, trainer_arguments
+from textmill.training.failures import memory_explained
+from textmill.training.lit_module import LitClassifier, LogitsCollector
+from textmill.training.lora import low_rank_updates
+from textmill.training.objective import Loss, build_loss, build_metric
+from textmill.training.optimizer import freeze
+from textmill.training.settings import Hyperparameters, Settings
+from textmill.training.throughput import Throughput
 
+__all__ = ["Fitted", "Settings", "TrainingData", "fit", "predict_logits"]
 
-@dataclass(frozen=True)
-class TrainingData:
-    """Token arrays of both splits; `indices` picks documents of the train split, None takes all."""
-
-    train: TokenArrays
-    validation: TokenArrays
-    pad_id: int
-    task: Task
-    num_outputs: int  # logits of a document: labels, or 1 for regression
-    indices: np.ndarray | None = None
-
-    @classmethod
-    def open(cls, folder: Path) -> "TrainingData":
-        """Raises: MissingArtifact."""
-        meta = read_meta(folder)
-        splits = [TokenArrays.open(folder, split) for split in ("train", "validation")]
-        return cls(splits[0], splits[1], meta["pad_id"], meta["task"], len(meta["labels"]) or 1)
-
-    def sample(self, fraction: float, seed: int) -> "TrainingData":
-        """The same share of each class of the train split, at least one document of each."""
-        generator = np.random.default_rng(seed)
-        kept = []
-        for label in range(self.num_outputs):
-            of_class = generator.permutation(np.flatnonzero(self.train.labels == label))
-            kept.append(of_class[: max(1, round(fraction * len(of_class)))])
-        return replace(self, indices=np.sort(np.concatenate(kept)))
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What the search does not choose."""
-
-    batch_size: int  # most documents of a batch
-    precision: str  # auto, 32-true, bf16-mixed or 16-mixed
-    schedule: Schedule
-    gradient_clip: float  # largest norm
-    epochs: int
-    patience: int  # epochs without a better validation macro-F1
-    seed: int
+VALIDATION_FACTOR = 4  # documents of a batch for one in training: no gradients are kept
 
 
 @dataclass(frozen=True)
 class Fitted:
-    f1_macro: float  # best on validation
-    curves: list[dict[str, float]]  # one entry a validation: epoch, step, losses, macro-F1
+    score: float  # best on validation: the task's primary figure
+    curves: list[dict[str, float]]  # one entry an epoch: epoch, step, train_loss, validation_loss, validation_score
 
 
 def fit(
@@ -82,7 +49,7 @@ def fit(
     settings: Settings,
     hyper: Hyperparameters,
     *,
-    loss: Loss = cross_entropy,
+    loss: Loss | None = None,
     checkpoints: Path | None = None,
     validations_per_epoch: int = 1,
     logger: Any = False,
@@ -92,60 +59,126 @@ def fit(
     """Train `model` in place; with `checkpoints`, it ends with the weights of its best epoch.
 
     Args:
-        checkpoints: where the best and the last epoch are kept. A last epoch found there is continued:
-            batches and dropout depend on seed and epoch only, so that the result is that of an undisturbed run.
+        loss: what is minimised instead of the task's own loss.
+        checkpoints: folder of the best weights and the last state. A state found there is continued: batches and
+            dropout depend on seed and place in the epoch only, so that the result is that of an undisturbed run.
         logger: a Lightning logger, or False.
         progress: what the progress bar calls this work, or None for no bar.
 
-    Raises:
-        DivergedTraining: the loss is not finite.
+    Raises: DivergedTraining, OutOfMemory, UnusableCheckpoint, UnfitDevice, UnfitLoss, NoAttention, TooManyFrozen.
     """
     torch.manual_seed(settings.seed)
+    train = _train_batches(data, settings)
+    module = LitClassifier(
+        model.train(),
+        hyper,
+        settings,
+        loss=loss or _own_loss(data, settings),
+        plain_loss=build_loss(data.task, data.num_outputs, target=data.target),
+        metric=build_metric(data.task, data.num_outputs, data.target),
+        num_batches=train.__len__,
+        stamp=_stamp(model, data, settings, hyper),
+    )
     curves = Curves()
-    show_bar = progress is not None and sys.stdout.isatty()
-    all_callbacks: list[Callback] = [curves, Stopping(settings.patience), *callbacks, *_checkpointing(checkpoints)]
-    if progress:
-        all_callbacks.append(ProgressBar(progress) if show_bar else EpochLines(progress))
-    with _quiet():
-        trainer = pl.Trainer(
-            max_epochs=settings.epochs,
-            accelerator="auto",
-            devices=1,
-            precision=_precision(settings.precision),
-            gradient_clip_val=settings.gradient_clip,
-            callbacks=all_callbacks,
-            logger=logger,
-            log_every_n_steps=20,
-            num_sanity_val_steps=0,
-            val_check_interval=1 / validations_per_epoch,
-            enable_checkpointing=checkpoints is not None,
-            enable_progress_bar=show_bar,
-            enable_model_summary=False,
-        )
-        last = checkpoints / "last.ckpt" if checkpoints else None
-        trainer.fit(
-            LitClassifier(model.train(), hyper, settings.schedule, settings.seed, loss),
-            train_batches(
-                data.train, data.pad_id, batch_size=settings.batch_size, seed=settings.seed, indices=data.indices
-            ),
-            ordered_batches(data.validation, data.pad_id, batch_size=4 * settings.batch_size),
-            ckpt_path=str(last) if last and last.exists() else None,
-            weights_only=True,
-        )
-    if checkpoints:
-        load_best(model, checkpoints)
+    watching = _callbacks(curves, data, settings, checkpoints, progress)
+    with _quiet(), memory_explained(settings, data), _prepared(model, settings):
+        trainer = _trainer(settings, [*callbacks, *watching], logger, validations_per_epoch)
+        validation = share_batches(_scoring_batches(data.validation, data.pad_id, settings), trainer)
+        last = find_last(checkpoints, module.stamp)
+        trainer.fit(module, train, validation, ckpt_path=last, weights_only=True)
+        if checkpoints:
+            load_best(model, checkpoints)
     return Fitted(max((row[MONITOR] for row in curves.rows), default=float("nan")), curves.rows)
 
 
-def _checkpointing(folder: Path | None) -> list[Callback]:
-    """Keep the weights of the best epoch, and all that is needed to continue after the last one."""
-    if folder is None:
-        return []
-    keep: dict[str, Any] = {"dirpath": folder, "enable_version_counter": False}
-    return [
-        ModelCheckpoint(filename="best", monitor=MONITOR, mode="max", save_weights_only=True, **keep),
-        ModelCheckpoint(filename="last", save_on_train_epoch_end=True, **keep),
-    ]
+def _own_loss(data: TrainingData, settings: Settings) -> Loss:
+    labels = data.train.labels if data.indices is None else data.train.labels[data.indices]
+    return build_loss(
+        data.task, data.num_outputs, **asdict(settings.loss), train_labels=np.asarray(labels), target=data.target
+    )
+
+
+def _stamp(model: nn.Module, data: TrainingData, settings: Settings, hyper: Hyperparameters) -> dict[str, Any]:
+    """What must be equal for a checkpoint to be continued."""
+    told = asdict(settings)
+    for irrelevant in ("checkpoint_minutes", "patience"):
+        del told[irrelevant]
+    return {
+        **told,
+        **asdict(hyper),
+        "num_documents": len(data.train if data.indices is None else data.indices),
+        "num_parameters": sum(parameter.numel() for parameter in model.parameters()),
+    }
+
+
+@contextmanager
+def _prepared(model: nn.Module, settings: Settings) -> Iterator[None]:
+    """For training, some weights are frozen or stand aside, and calls are compiled; afterwards all is as it was."""
+    trained = [parameter.requires_grad for parameter in model.parameters()]
+    with low_rank_updates(model, settings.lora):
+        # Before Lightning wraps the model: devices exchange gradients of what is trained then.
+        freeze(cast(Any, model).depth_groups(), settings.freeze_layers)
+        if settings.compile:
+            model.compile(dynamic=True)  # in place: the names of the weights stay
+        try:
+            yield
+        finally:
+            model._compiled_call_impl = None
+    for parameter, flag in zip(model.parameters(), trained, strict=True):
+        parameter.requires_grad_(flag)
+
+
+def _callbacks(
+    curves: Curves, data: TrainingData, settings: Settings, folder: Path | None, progress: str | None
+) -> list[Callback]:
+    throughput = Throughput()
+    found: list[Callback] = [throughput, curves, Stopping(settings.patience)]
+    average = None
+    if settings.averaging != "none":
+        average = WeightAverage(settings.averaging, settings.ema_decay, settings.swa_start)
+        found.append(average)
+    if progress and sys.stdout.isatty():
+        found.append(ProgressBar(progress, throughput))
+    elif progress:
+        found.append(EpochLines(progress, PRIMARY_NAMES[PRIMARY[data.task]], throughput))
+    if folder:
+        found += [BestWeights(folder, MONITOR, average), LastState(folder, settings.checkpoint_minutes)]
+    return found
+
+
+def _trainer(settings: Settings, callbacks: list[Callback], logger: Any, validations_per_epoch: int) -> pl.Trainer:
+    return pl.Trainer(
+        **trainer_arguments(settings),
+        max_epochs=settings.epochs,
+        accumulate_grad_batches=settings.accumulate,
+        gradient_clip_val=settings.gradient_clip,
+        callbacks=callbacks,
+        logger=logger,
+        plugins=[AtomicCheckpoints()],
+        num_sanity_val_steps=0,
+        val_check_interval=1 / validations_per_epoch,
+        use_distributed_sampler=False,  # ours share the batches themselves
+        enable_checkpointing=any(isinstance(callback, LastState) for callback in callbacks),
+        enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in callbacks),
+        enable_model_summary=False,
+    )
+
+
+def _train_batches(data: TrainingData, settings: Settings) -> DataLoader[int]:
+    return train_batches(
+        data.train,
+        data.pad_id,
+        batch_size=settings.batch_size,
+        batch_tokens=settings.batch_tokens,
+        seed=settings.seed,
+        indices=data.indices,
+        augment=data.augment,
+    )
+
+
+def _scoring_batches(tokens: TokenArrays, pad_id: int, settings: Settings) -> DataLoader[int]:
+    most = None if settings.batch_tokens is None else VALIDATION_FACTOR * settings.batch_tokens
+    return ordered_batches(tokens, pad_id, batch_size=VALIDATION_FACTOR * settings.batch_size, batch_tokens=most)
 
 
 def predict_logits(
@@ -155,34 +188,15 @@ def predict_logits(
     collector = LogitsCollector(model, len(tokens), num_labels)
     with _quiet():
         trainer = pl.Trainer(
-            accelerator="auto",
-            devices=1,
-            precision=_precision(settings.precision),
+            **{**trainer_arguments(settings), "devices": 1, "strategy": "auto"},
             logger=False,
             enable_checkpointing=False,
             enable_progress_bar=False,
+            enable_model_summary=False,
         )
-        batches = ordered_batches(tokens, pad_id, batch_size=4 * settings.batch_size)
-        trainer.validate(collector, batches, verbose=False)
+        trainer.validate(collector, _scoring_batches(tokens, pad_id, settings), verbose=False)
     model.to("cpu")
     return collector.logits_NC
-
-
-def load_best(model: nn.Module, checkpoints: Path) -> None:
-    """Put the weights of the best epoch into the model."""
-    state = torch.load(checkpoints / "best.ckpt", map_location="cpu", weights_only=True)["state_dict"]
-    prefix = "model."
-    model.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
-    model.to("cpu").eval()
-
-
-def _precision(wanted: str) -> Any:
-    """`auto` is bf16-mixed where matrix units for it exist, else full precision."""
-    if wanted != "auto":
-        return wanted
-    if torch.cuda.is_available():
-        return "bf16-mixed" if torch.cuda.is_bf16_supported() else "16-mixed"
-    return "bf16-mixed" if torch.cpu.get_capabilities().get("avx512_bf16", False) else "32-true"
 
 
 @contextmanager
@@ -195,7 +209,7 @@ def _quiet() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
         warnings.filterwarnings("ignore", message=r".*isinstance\(treespec, LeafSpec\).*")
-        warnings.filterwarnings("ignore", message=".*checkpoint.*directory.*exists.*", category=UserWarning)
+        warnings.filterwarnings("ignore", message=".*is smaller than the logging interval.*")
         try:
             yield
         finally:

@@ -1,40 +1,26 @@
 """The LightningModule that trains every family.
 
-Shape suffixes: B documents of a batch, T tokens, C classes, N documents of the train split.
+Shape suffixes: B documents of a batch, W windows of them, T tokens, C outputs, N documents of a split.
 """
 
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+import math
+from collections.abc import Callable
+from typing import Any
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
-from torchmetrics.classification import MulticlassF1Score
+from torchmetrics import Metric
 
 from textmill.data.batches import Batch, pool_windows
-from textmill.errors import UserError
+from textmill.training.checkpoints import STAMP
+from textmill.training.failures import DivergedTraining, StepFacts
+from textmill.training.objective import Loss
+from textmill.training.optimizer import build_optimizer, build_scheduler
+from textmill.training.settings import Hyperparameters, Settings
 
-Schedule = Literal["linear", "cosine", "constant"]
-
-
-class DivergedTraining(UserError):
-    """The loss is not a number any more."""
-
-
-@dataclass(frozen=True)
-class Hyperparameters:
-    """What the search chooses."""
-
-    learning_rate: float  # peak, after warm-up
-    weight_decay: float  # of matrices; biases and norms have none
-    warmup_fraction: float  # share of all steps
-    dropout: float
-
-
-class Loss(Protocol):
-    def __call__(self, logits_BC: Tensor, batch: Batch) -> Tensor:
-        """Mean loss of a batch, a float32 scalar."""
+__all__ = ["DivergedTraining", "Hyperparameters", "LitClassifier", "LogitsCollector", "document_logits"]
 
 
 def document_logits(model: nn.Module, batch: Batch) -> Tensor:
@@ -43,66 +29,100 @@ def document_logits(model: nn.Module, batch: Batch) -> Tensor:
     return pool_windows(logits_WC, batch)
 
 
-def cross_entropy(logits_BC: Tensor, batch: Batch) -> Tensor:
-    return F.cross_entropy(logits_BC, batch["labels_B"])
-
-
 class LitClassifier(pl.LightningModule):
-    """AdamW with warm-up and decay around a model of `models/`.
+    """AdamW with warm-up and decay around a model of `models/`. Logs `validation_loss` and `validation_score`.
 
-    Logs `train_loss`, `validation_loss` and `validation_score`.
+    Args:
+        loss: what is minimised.
+        plain_loss: what validation reports: the task's own, whatever is minimised.
+        metric: the task's primary figure; its `update` takes logits [B, C] and labels.
+        num_batches: of this device in an epoch, known when all devices have met.
+        stamp: what the checkpoint says of this training.
     """
 
     def __init__(
-        self, model: nn.Module, hyper: Hyperparameters, schedule: Schedule, seed: int, loss: Loss = cross_entropy
+        self,
+        model: nn.Module,
+        hyper: Hyperparameters,
+        settings: Settings,
+        *,
+        loss: Loss,
+        plain_loss: Loss,
+        metric: Metric,
+        num_batches: Callable[[], int],
+        stamp: dict[str, Any] | None = None,
     ):
         super().__init__()
-        self.model, self.hyper, self.schedule, self.seed, self.loss = model, hyper, schedule, seed, loss
+        self.model, self.hyper, self.settings = model, hyper, settings
+        self.loss, self.plain_loss, self.metric = loss, plain_loss, metric
+        self.num_batches, self.stamp = num_batches, stamp or {}
+        self._facts: dict[str, Any] = {}
+        self._is_checked = True
+        self._gradient_norm: Tensor | None = None
         model.set_dropout(hyper.dropout)  # type: ignore[operator]
-        self.f1_macro = MulticlassF1Score(model.head.out_features, average="macro")  # type: ignore[union-attr, arg-type]
 
-    def on_train_batch_start(self, *_: Any) -> None:
-        # Dropout draws the same numbers whether or not the run was killed and continued before this step.
-        torch.manual_seed(self.seed * 1_000_003 + self.global_step)
+    def on_train_batch_start(self, _: Batch, batch_idx: int) -> None:
+        # Dropout draws the same numbers whether or not the run was killed and continued before this batch.
+        place = [self.settings.seed, self.current_epoch, batch_idx, self.global_rank]
+        torch.manual_seed(int(np.random.SeedSequence(place).generate_state(1, np.uint64)[0]))
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
-        logits_BC = document_logits(self.model, batch)
-        loss = self.loss(logits_BC, batch)
-        if not torch.isfinite(loss):
-            raise DivergedTraining(
-                f"The training loss is {loss.item()} at step {self.global_step} (epoch {self.current_epoch}). "
-                f"The peak learning rate is {self.hyper.learning_rate:g}: try a lower one, "
-                "or training.precision: 32-true."
-            )
-        self.log("train_loss", loss, on_step=True, on_epoch=True, prog_bar=True, batch_size=len(logits_BC))
+        self.check_step()
+        loss: Tensor = self.loss(document_logits(self.model, batch), batch)
+        self._facts = {
+            "step": self.global_step,
+            "epoch": self.current_epoch,
+            "learning_rate": max(group["lr"] for group in self.trainer.optimizers[0].param_groups),
+            "loss": loss.detach(),
+            "index_B": batch["index_B"],
+            "may_overflow": self.trainer.precision == "16-mixed",
+        }
+        self._gradient_norm, self._is_checked = None, False
         return loss
+
+    @property
+    def latest(self) -> StepFacts:
+        """Of the last batch."""
+        return StepFacts(**self._facts, gradient_norm=self._gradient_norm)
+
+    def check_step(self) -> None:
+        """Look at the loss and the gradient of the last batch, unless that was done; a GPU has finished it by now.
+
+        Raises: DivergedTraining.
+        """
+        if not self._is_checked:
+            self._is_checked = True
+            self.latest.check()
+
+    def on_validation_start(self) -> None:
+        self.check_step()
 
     def validation_step(self, batch: Batch, _: int) -> None:
         logits_BC = document_logits(self.model, batch)
-        self.f1_macro(logits_BC, batch["labels_B"])
-        self.log("validation_loss", cross_entropy(logits_BC, batch), batch_size=len(logits_BC))
-        self.log("validation_score", self.f1_macro, prog_bar=True)
+        self.metric.update(logits_BC, batch["labels_B"])
+        size = len(batch["index_B"])
+        self.log("validation_loss", self.plain_loss(logits_BC, batch), batch_size=size, sync_dist=True)
+        self.log("validation_score", self.metric, prog_bar=True, batch_size=size)
 
     def configure_gradient_clipping(
         self, optimizer: Any, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
     ) -> None:
         # Lightning clips no gradients of a fused optimizer, for fp16's sake, where we do not use it.
-        if gradient_clip_val is not None:
-            nn.utils.clip_grad_norm_(self.parameters(), gradient_clip_val)
+        assert gradient_clip_val is not None
+        if self.settings.trainer.strategy == "fsdp":  # the norm is of all devices' parts
+            self._gradient_norm = self.trainer.model.clip_grad_norm_(gradient_clip_val)  # type: ignore[union-attr, operator]
+        else:
+            self._gradient_norm = nn.utils.clip_grad_norm_(self.parameters(), gradient_clip_val)
 
     def configure_optimizers(self) -> Any:
-        decayed = [p for p in self.model.parameters() if p.requires_grad and p.ndim > 1]
-        others = [p for p in self.model.parameters() if p.requires_grad and p.ndim <= 1]
-        groups = [
-            {"params": decayed, "weight_decay": self.hyper.weight_decay},
-            {"params": others, "weight_decay": 0.0},
-        ]
-        # The fused step unscales fp16 gradients itself, after clipping: it would clip scaled ones.
-        fused = self.trainer.precision != "16-mixed"
-        optimizer = torch.optim.AdamW(groups, lr=self.hyper.learning_rate, fused=fused)
-        num_steps = int(self.trainer.estimated_stepping_batches)
-        scheduler = _scheduler(optimizer, self.schedule, int(self.hyper.warmup_fraction * num_steps), num_steps)
+        optimizer = build_optimizer(self.model, self.hyper, self.settings)
+        # Lightning's own figure sets up the loader before the checkpoint is read, and would start the epoch anew.
+        num_steps = math.ceil(self.num_batches() / self.settings.accumulate) * self.settings.epochs
+        scheduler = build_scheduler(optimizer, self.settings.schedule, self.hyper.warmup_fraction, num_steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint[STAMP] = self.stamp
 
 
 class LogitsCollector(pl.LightningModule):
@@ -115,12 +135,3 @@ class LogitsCollector(pl.LightningModule):
 
     def validation_step(self, batch: Batch, _: int) -> None:
         self.logits_NC[batch["index_B"].cpu()] = document_logits(self.model, batch).cpu()
-
-
-def _scheduler(
-    optimizer: torch.optim.Optimizer, schedule: Schedule, num_warmup_steps: int, num_steps: int
-) -> torch.optim.lr_scheduler.LRScheduler:
-    from transformers import get_scheduler
-
-    name = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_warmup"}[schedule]
-    return get_scheduler(name, optimizer, num_warmup_steps=num_warmup_steps, num_training_steps=num_steps)

@@ -12,8 +12,10 @@ from torch import nn
 
 from textmill.errors import UserError
 from textmill.training.callbacks import MONITOR
-from textmill.training.fit import Settings, TrainingData, fit
-from textmill.training.lit_module import DivergedTraining, Hyperparameters
+from textmill.training.dataset import TrainingData
+from textmill.training.failures import DivergedTraining
+from textmill.training.fit import fit
+from textmill.training.settings import Hyperparameters, Settings
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 NUM_STARTUP_TRIALS = 4  # drawn at random before TPE has a model, and before the pruner may stop a trial
@@ -105,7 +107,7 @@ def search(
         except DivergedTraining as error:
             trial.set_user_attr("error", str(error))
             raise optuna.TrialPruned from error
-        return fitted.f1_macro
+        return fitted.score
 
     callbacks = [lambda _, trial: on_trial(trial)] if on_trial else []
     if finished < limits.num_trials:

@@ -4,41 +4,60 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer, TfidfVectorizer
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import PredefinedSplit, cross_val_predict
+from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import make_pipeline
 
 from tests.corpora import bbc_news, movie_reviews
-from textmill.baseline.export import PAD_ID, export
-from textmill.baseline.tfidf import TfidfModel, UnfitForBaseline, fit, out_of_fold, words
+from tests.task_documents import documents_of
+from textmill.baseline.export import PAD_ID, READS_ALL, export
+from textmill.baseline.tfidf import (
+    Settings,
+    TfidfModel,
+    UnfitForBaseline,
+    character_analyzer,
+    count_ngrams,
+    fit,
+    out_of_fold,
+    words,
+)
+from textmill.baseline.truth import Truth, UnknownLabel
 from textmill.runtime import Classifier, write_bundle
 
-SETTINGS = {"max_ngram": 2, "max_features": 20000, "regularisation": 10.0}
+SETTINGS = Settings(
+    max_ngram=2, max_features=20000, character_ngrams=None, max_character_features=20000, regularisation=10.0
+)
+TASKS = ("single_label", "multi_label", "regression")
 STRANGE = [
     "",
     "!?",
     "zzqx unheard wwvv",
     "İstanbul É e\u0301 straße ΣΑΣ \uff15 ² Ⅷ snake_case 電影 good電影 ไทย नमस्ते",
     "[UNK] [PAD] unk pad",
+    "▁good▁film▁ ▁▁ _film_",
     "a\u00a0film\u200bof\tthe\r\nyear",
     "film " * 500,
 ]
 
 
-def learn(train: pd.DataFrame, **settings: float) -> TfidfModel:
-    return fit(train["text"].tolist(), train["label"].tolist(), **{**SETTINGS, **settings})
+def learn(train: pd.DataFrame, task: str = "single_label", **settings: object) -> TfidfModel:
+    chosen = SETTINGS._replace(**settings)
+    counts = count_ngrams(train["text"].tolist(), chosen)
+    return fit(counts, Truth.of_train(train["label"], task), chosen.regularisation)
 
 
 def load(model: TfidfModel, folder: Path) -> Classifier:
     export(model, folder)
+    task = model.truth.task
     write_bundle(
         folder,
         family="tfidf",
-        task="single_label",
-        thresholds=None,
-        target=None,
-        long_documents={"strategy": "truncate"},
-        labels=model.labels,
+        task=task,
+        thresholds=[0.5] * len(model.truth.labels) if task == "multi_label" else None,
+        target=model.truth.target,
+        long_documents=READS_ALL,
+        labels=model.truth.labels,
         max_length=None,
         pad_id=PAD_ID,
         temperature=1.0,
@@ -49,30 +68,55 @@ def load(model: TfidfModel, folder: Path) -> Classifier:
     return Classifier.load(folder)
 
 
+def answers(classifier: Classifier, texts: list[str]) -> np.ndarray:
+    """Probabilities, or numbers [N, 1]."""
+    if classifier.task == "regression":
+        return classifier.predict_values(texts)[:, None]
+    return classifier.predict_proba(texts)
+
+
+@pytest.mark.parametrize("characters", [None, [3, 5], [1, 2], [2, 8]])
+@pytest.mark.parametrize("task", TASKS)
+def test_the_bundle_equals_scikit_learn_for_every_task_and_option(task, characters, tmp_path):
+    documents = documents_of(task)
+    model = learn(documents[:400], task, character_ngrams=characters)
+    texts = documents["text"].tolist()[400:500] + STRANGE
+    classifier = load(model, tmp_path)
+    np.testing.assert_allclose(classifier.predict_logits(texts), model.logits(texts), atol=1e-4)
+    np.testing.assert_allclose(
+        answers(classifier, texts), model.truth.answers(model.logits(texts), 1.0), atol=1e-5, rtol=1e-5
+    )
+
+
 @pytest.mark.parametrize("corpus", [movie_reviews, bbc_news])
 def test_the_bundle_equals_scikit_learn(corpus, tmp_path):
     documents = corpus()
     model = learn(documents[:400])
     texts = documents["text"].tolist()[400:600] + STRANGE
-    expected_NC = model.classifier.predict_proba(model.features(texts))
+    reference = LogisticRegression(C=10.0, max_iter=2000).fit(
+        model.features(documents["text"].tolist()[:400]), documents["label"][:400]
+    )
+    expected_NC = reference.predict_proba(model.features(texts))
     classifier = load(model, tmp_path)
     assert classifier.labels == sorted(documents["label"].unique())
     np.testing.assert_allclose(classifier.predict_proba(texts), expected_NC, atol=1e-5)
     np.testing.assert_allclose(classifier.predict_logits(texts, batch_size=1), model.logits(texts), atol=1e-4)
 
 
+@pytest.mark.parametrize("characters", [None, [4, 6]])
 @pytest.mark.parametrize(("max_ngram", "max_features"), [(1, 50), (3, 20000), (3, 2)])
-def test_any_length_of_ngram_is_exported(max_ngram, max_features, tmp_path):
+def test_any_length_of_ngram_is_exported(max_ngram, max_features, characters, tmp_path):
     documents = movie_reviews()[:300]
-    model = learn(documents, max_ngram=max_ngram, max_features=max_features)
+    model = learn(documents, max_ngram=max_ngram, max_features=max_features, character_ngrams=characters)
     texts = documents["text"].tolist() + STRANGE
     np.testing.assert_allclose(load(model, tmp_path).predict_logits(texts), model.logits(texts), atol=1e-4)
 
 
-def test_unknown_words_and_padding_make_no_bigram(tmp_path):
+@pytest.mark.parametrize("characters", [None, [3, 5]])
+def test_unknown_words_and_padding_make_no_bigram(tmp_path, characters):
     train = pd.DataFrame({"text": ["good film", "bad film", "good", "film bad"], "label": ["p", "n", "p", "n"]})
-    model = learn(train)
-    assert "good film" in model.counter.vocabulary_
+    model = learn(train, character_ngrams=characters)
+    assert "good film" in model.counters[0].vocabulary_
     classifier = load(model, tmp_path)
     texts = ["good film", "good unheard film", "good", "a film that is much longer and has good in it film"]
     np.testing.assert_allclose(classifier.predict_logits(texts), model.logits(texts), atol=1e-5)
@@ -85,7 +129,8 @@ def test_two_classes_have_the_softmax_of_the_sigmoid():
     texts = movie_reviews()["text"].tolist()[300:320]
     logits_NC = model.logits(texts)
     softmax_NC = np.exp(logits_NC) / np.exp(logits_NC).sum(axis=1, keepdims=True)
-    np.testing.assert_allclose(softmax_NC, model.classifier.predict_proba(model.features(texts)), atol=1e-12)
+    margin_N = model.features(texts) @ model.linear.coefficients[0] + model.linear.intercepts[0]
+    np.testing.assert_allclose(softmax_NC[:, 1], 1 / (1 + np.exp(-margin_N)), atol=1e-12)
 
 
 def test_features_are_scikit_learns_tfidf():
@@ -96,7 +141,41 @@ def test_features_are_scikit_learns_tfidf():
     expected_NF = whole.fit_transform(texts)
     model = learn(movie_reviews()[:300])
     np.testing.assert_allclose((model.features(texts) - expected_NF).toarray(), 0, atol=1e-12)
-    assert model.counter.vocabulary_ == whole.vocabulary_
+    assert model.counters[0].vocabulary_ == whole.vocabulary_
+
+
+def test_character_features_are_scikit_learns_within_words():
+    texts = movie_reviews()["text"].tolist()[:300] + STRANGE
+    model = learn(pd.DataFrame({"text": texts, "label": ["a", "b"] * (len(texts) // 2)}), character_ngrams=[3, 5])
+    reference = TfidfVectorizer(
+        preprocessor=lambda text: " ".join(words(text)),
+        analyzer="char_wb",
+        ngram_range=(3, 5),
+        max_features=20000,
+        sublinear_tf=True,
+    )
+    expected_NF = reference.fit_transform(texts)
+    assert model.counters[1].vocabulary_ == reference.vocabulary_
+    found_NF = model.features(texts)[:, len(model.counters[0].vocabulary_) :]
+    np.testing.assert_allclose((found_NF - expected_NF).toarray(), 0, atol=1e-12)
+
+
+@pytest.mark.parametrize(("shortest", "longest"), [(1, 3), (3, 5), (6, 6)])
+def test_ngrams_of_characters_are_those_of_char_wb_but_for_the_lone_space(shortest, longest):
+    reference = CountVectorizer(analyzer="char_wb", ngram_range=(shortest, longest), lowercase=False).build_analyzer()
+    text = "a film of the extraordinary año 1999"
+    found = character_analyzer(shortest, longest)(text)
+    assert sorted(found) == sorted(ngram for ngram in reference(text) if ngram != " ")
+
+
+def test_characters_find_what_words_do_not():
+    """Endings, misspellings and compounds: an unheard word with known parts is no longer nothing."""
+    train = movie_reviews()[:2000]
+    plain, spelled = learn(train), learn(train, character_ngrams=[3, 5])
+    unheard = ["wonderfuly beautifull", "borrringly tediousss"]
+    assert plain.features(unheard).nnz == 0
+    labels = np.array(spelled.truth.labels)[spelled.logits(unheard).argmax(axis=1)]
+    assert labels.tolist() == ["positive", "negative"]
 
 
 def test_the_same_documents_give_the_same_bytes(tmp_path):
@@ -115,7 +194,7 @@ def test_it_learns_something_real():
     documents = movie_reviews()
     model = learn(documents[:4000])
     test = documents[4000:]
-    predicted = np.array(model.labels)[model.logits(test["text"].tolist()).argmax(axis=1)]
+    predicted = np.array(model.truth.labels)[model.logits(test["text"].tolist()).argmax(axis=1)]
     assert (predicted == test["label"]).mean() > 0.70  # 0.75 measured; one standard error is 0.007
 
 
@@ -131,15 +210,58 @@ def test_out_of_fold_is_scikit_learns_cross_validation():
         pipeline, counter.fit_transform(texts), labels, cv=PredefinedSplit(folds), method="predict_proba"
     )
     done: list[int] = []
-    found_NC = out_of_fold(texts, labels, folds, progress=done.append, **SETTINGS)
+    counts, truth = count_ngrams(texts, SETTINGS), Truth.of_train(documents["label"], "single_label")
+    found_NC = out_of_fold(counts, truth, folds, 10.0, done.append)
     np.testing.assert_allclose(found_NC, expected_NC, atol=1e-9)
     assert done == [1, 1, 1, 1]
-    other_NC = out_of_fold(texts, labels, (folds + np.arange(len(labels))) % 4, **SETTINGS)
+    other_NC = out_of_fold(counts, truth, (folds + np.arange(len(labels))) % 4, 10.0)
     assert not np.allclose(found_NC, other_NC)
+
+
+def test_several_labels_are_scikit_learns_one_versus_rest():
+    documents = documents_of("multi_label")[:400]
+    model = learn(documents, "multi_label")
+    features_NF = model.features(documents["text"].tolist())
+    reference = OneVsRestClassifier(LogisticRegression(C=10.0, max_iter=2000))
+    expected_NC = reference.fit(features_NF, model.truth.values).predict_proba(features_NF)
+    found_NC = model.truth.answers(model.linear.logits(features_NF), temperature=1.0)
+    np.testing.assert_allclose(found_NC, expected_NC, atol=1e-9)
+
+
+def test_a_label_that_is_always_or_never_there_is_told_by_its_share():
+    """In a fold without a rare label nothing is known but that: Laplace's rule of succession."""
+    texts = ["good film", "bad film", "good", "bad"]
+    truth = Truth.of_train(pd.Series(["all", "all|rare", "all", "all|other"]), "multi_label")
+    counts = count_ngrams(texts, SETTINGS)
+    answers_NC = out_of_fold(counts, truth, [0, 1, 2, 1], 10.0)
+    assert truth.labels == ["all", "other", "rare"]
+    np.testing.assert_allclose(answers_NC[1], [3 / 4, 1 / 4, 1 / 4])  # the two documents of the other folds
+
+
+@pytest.mark.parametrize("characters", [None, [3, 5]])
+def test_numbers_are_ridge_regressions(characters):
+    documents = documents_of("regression")[:300]
+    model = learn(documents, "regression", character_ngrams=characters)
+    features_NF = model.features(documents["text"].tolist()).toarray()
+    numbers_N = documents["label"].astype(float).to_numpy()
+    standardised_N = (numbers_N - numbers_N.mean()) / numbers_N.std()
+    closed_form = Ridge(alpha=0.1, solver="cholesky").fit(features_NF, standardised_N)
+    np.testing.assert_allclose(model.linear.coefficients[0], closed_form.coef_, atol=1e-4)
+    found_N = model.truth.answers(model.logits(documents["text"].tolist()), 1.0)[:, 0]
+    expected_N = closed_form.predict(features_NF) * numbers_N.std() + numbers_N.mean()
+    np.testing.assert_allclose(found_N, expected_N, atol=0.01)  # the numbers go from 40 to 80
+
+
+def test_numbers_that_are_all_the_same_are_learned():
+    model = learn(movie_reviews()[:20].assign(label="7.5"), "regression")
+    np.testing.assert_allclose(model.truth.answers(model.logits(["anything"]), 1.0), 7.5)
 
 
 def test_what_cannot_be_learned_is_told():
     with pytest.raises(UnfitForBaseline, match="None of the 2 train documents has a word"):
-        fit(["!", "?"], ["p", "n"], **SETTINGS)
+        count_ngrams(["!", "?"], SETTINGS)
+    truth = Truth.of_train(pd.Series(["often"] * 6 + ["rare"]), "single_label")
     with pytest.raises(UnfitForBaseline, match="All documents of the class 'rare' are in fold 1 of the train split"):
-        out_of_fold(["a"] * 7, ["often"] * 6 + ["rare"], [0, 0, 0, 1, 1, 1, 1], **SETTINGS)
+        out_of_fold(count_ngrams(["a"] * 7, SETTINGS), truth, [0, 0, 0, 1, 1, 1, 1], 10.0)
+    with pytest.raises(UnknownLabel, match="the label 'new', which no train document has"):
+        truth.of(pd.Series(["often", "new"]))

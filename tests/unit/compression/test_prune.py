@@ -8,7 +8,7 @@ from tests.tiny_model import HYPER, SETTINGS, outspoken, tiny_transformer, write
 from textmill.compression import prune as module
 from textmill.compression.prune import importance, most_important, prune
 from textmill.compression.recovery import Recovery
-from textmill.models.transformer import num_heads
+from textmill.models.bert_layers import num_heads
 from textmill.training.fit import TrainingData
 
 

@@ -1,8 +1,14 @@
 import numpy as np
 import pytest
-from scipy.special import log_softmax, softmax
+from scipy.special import expit, log_softmax, softmax
 
-from textmill.evaluation.calibration import HIGHEST_TEMPERATURE, LOWEST_TEMPERATURE, fit_temperature, reliability
+from textmill.evaluation.calibration import (
+    HIGHEST_TEMPERATURE,
+    LOWEST_TEMPERATURE,
+    fit_binary_temperature,
+    fit_temperature,
+    reliability,
+)
 
 
 def test_the_error_of_a_hand_made_example():
@@ -61,3 +67,19 @@ def test_documents_that_are_all_right_make_nobody_certain(num_documents):
     separated_NC = np.where(labels_N[:, None] == [0, 1], 1.0, -1.0)
     confidence = 1 / (1 + np.exp(-2 / fit_temperature(separated_NC, labels_N)))
     assert confidence == pytest.approx((num_documents + 1.5) / (num_documents + 2), abs=1e-4)
+
+
+def test_a_known_temperature_of_labels_that_go_together_is_found():
+    rng = np.random.default_rng(2)
+    true_NC = rng.normal(scale=2, size=(20000, 3))
+    labels_NC = (rng.random((20000, 3)) < expit(true_NC)).astype(np.float32)
+    assert fit_binary_temperature((true_NC * 2.5).astype(np.float32), labels_NC) == pytest.approx(2.5, rel=0.05)
+
+
+def test_one_label_is_a_softmax_over_it_and_its_absence():
+    rng = np.random.default_rng(3)
+    labels_N = rng.integers(2, size=150)
+    logits_N = rng.normal(size=150) + labels_N
+    two_classes_N2 = np.column_stack([np.zeros(150), logits_N])
+    expected = fit_temperature(two_classes_N2, labels_N)
+    assert fit_binary_temperature(logits_N[:, None], labels_N[:, None]) == pytest.approx(expected, rel=1e-4)

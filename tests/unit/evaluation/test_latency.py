@@ -4,36 +4,15 @@ import numpy as np
 import pytest
 
 from tests.corpora import movie_reviews
-from textmill.baseline import tfidf
-from textmill.baseline.export import PAD_ID, export
+from tests.tiny_bundle import tiny_bundle
 from textmill.evaluation.latency import hardware, predict_one_by_one, throughput
-from textmill.runtime import Classifier, write_bundle
+from textmill.runtime import Classifier
 
 
 @pytest.fixture(scope="module")
 def classifier(tmp_path_factory: pytest.TempPathFactory) -> Classifier:
-    train = movie_reviews()[:300]
-    folder: Path = tmp_path_factory.mktemp("bundle")
-    model = tfidf.fit(
-        train["text"].tolist(), train["label"].tolist(), max_ngram=1, max_features=2000, regularisation=1.0
-    )
-    export(model, folder)
-    write_bundle(
-        folder,
-        family="tfidf",
-        task="single_label",
-        thresholds=None,
-        target=None,
-        long_documents={"strategy": "truncate"},
-        labels=model.labels,
-        max_length=None,
-        pad_id=PAD_ID,
-        temperature=1.0,
-        recipe=[],
-        parent=None,
-        lineage={"key": ""},
-    )
-    return Classifier.load(folder, threads=1)
+    folder: Path = tmp_path_factory.mktemp("bundle") / "bundle"
+    return Classifier.load(tiny_bundle(folder, movie_reviews()[:300]), threads=1)
 
 
 def test_every_document_is_sent_alone_and_timed(classifier):

@@ -38,9 +38,9 @@ def test_figures_equal_scikit_learn(num_documents, num_classes):
         labels_N, predicted_N, labels=range(num_classes), zero_division=0
     )
     for key, column in zip(("precision", "recall", "f1", "support"), per_class, strict=True):
-        assert [quality.per_class[name][key] for name in names] == pytest.approx(column.tolist())
+        assert [quality.details["per_class"][name][key] for name in names] == pytest.approx(column.tolist())
     expected_CC = metrics.confusion_matrix(labels_N, predicted_N, labels=range(num_classes))
-    np.testing.assert_array_equal(quality.confusion, expected_CC)
+    np.testing.assert_array_equal(quality.details["confusion"], expected_CC)
     for name, (low, high) in quality.intervals.items():
         assert low <= high
         assert low >= 0
@@ -100,7 +100,7 @@ def test_the_seed_decides_and_blocks_do_not_matter(monkeypatch):
     )
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
-    monkeypatch.setattr("textmill.evaluation.quality._BLOCK", 50)
+    monkeypatch.setattr("textmill.evaluation.resampling._BLOCK", 50)
     blocks = scores(bootstrap(labels_N, [predicted_N], 3, num_resamples=200, seed=0)[0])["f1_macro"]
     assert blocks.shape == (200,)
     assert blocks.std() == pytest.approx(first.std(), rel=0.3)

@@ -25,7 +25,7 @@ def test_the_front_is_what_nothing_dominates(points):
 
 
 def test_the_best_within_the_budget_is_chosen():
-    selection = select(ALL, Budget(max_size_mb=30, max_drop=0.015), "quality", allow_baseline=False)
+    selection = select(ALL, Budget(max_size_mb=30, max_drop=0.015), "quality", allow_baseline=False, figure="macro-F1")
     assert selection["chosen"] == "int8"
     assert selection["parent"] == "full"
     assert selection["prefer"] == "quality"
@@ -50,13 +50,13 @@ def test_the_best_within_the_budget_is_chosen():
     ],
 )
 def test_the_preference_decides_within_the_budget(budget, prefer, chosen):
-    assert select(ALL, budget, prefer, allow_baseline=False)["chosen"] == chosen
+    assert select(ALL, budget, prefer, allow_baseline=False, figure="macro-F1")["chosen"] == chosen
 
 
 def test_the_baseline_is_shown_but_chosen_only_if_allowed():
-    assert select(ALL, Budget(), "size_mb", allow_baseline=True)["chosen"] == "baseline"
+    assert select(ALL, Budget(), "size_mb", allow_baseline=True, figure="macro-F1")["chosen"] == "baseline"
     better = Candidate("baseline", 0.81, 1.2, 0.3, 5000, is_baseline=True)
-    selection = select([FULL, INT8, better], Budget(), "quality", allow_baseline=False)
+    selection = select([FULL, INT8, better], Budget(), "quality", allow_baseline=False, figure="macro-F1")
     assert selection["chosen"] == "full"
     found = rows(selection)
     assert found["baseline"]["drop"] == pytest.approx(-0.01)
@@ -65,14 +65,22 @@ def test_the_baseline_is_shown_but_chosen_only_if_allowed():
 
 def test_equals_go_to_the_faster_then_the_smaller():
     slow, fast = Candidate("a", 0.8, 20, 3, 1), Candidate("b", 0.8, 25, 2, 1)
-    assert select([FULL, slow, fast], Budget(max_size_mb=30), "quality", allow_baseline=False)["chosen"] == "b"
+    assert (
+        select([FULL, slow, fast], Budget(max_size_mb=30), "quality", allow_baseline=False, figure="macro-F1")["chosen"]
+        == "b"
+    )
     small = Candidate("c", 0.8, 20, 2, 1)
-    assert select([FULL, fast, small], Budget(max_size_mb=30), "quality", allow_baseline=False)["chosen"] == "c"
+    assert (
+        select([FULL, fast, small], Budget(max_size_mb=30), "quality", allow_baseline=False, figure="macro-F1")[
+            "chosen"
+        ]
+        == "c"
+    )
 
 
 def test_an_impossible_budget_names_the_nearest_first():
     with pytest.raises(NoVariantInBudget) as failure:
-        select(ALL, Budget(max_size_mb=10), "quality", allow_baseline=False)
+        select(ALL, Budget(max_size_mb=10), "quality", allow_baseline=False, figure="macro-F1")
     lines = str(failure.value).splitlines()
     assert lines[0] == "No recipe meets select.budget; the nearest are"
     assert lines[1] == "  distilled-int8: size 17.0 MB, above max_size_mb: 10"

@@ -27,7 +27,7 @@ def draw(num_documents: int, accuracy_a: float, accuracy_b: float, seed: int) ->
 
 def test_the_difference_is_scikit_learns_and_models_share_their_documents():
     labels_N, a_N, b_N = draw(1000, 0.80, 0.85, seed=0)
-    difference = paired_bootstrap(labels_N, a_N, b_N, 2, num_resamples=4000, seed=0)
+    difference = paired_bootstrap("single_label", labels_N, a_N, b_N, num_resamples=4000, seed=0)
     expected = f1_score(labels_N, a_N, average="macro") - f1_score(labels_N, b_N, average="macro")
     assert difference.observed == pytest.approx(expected)
     rng = np.random.default_rng(0)
@@ -43,7 +43,7 @@ def test_the_difference_is_scikit_learns_and_models_share_their_documents():
 
 def test_a_model_equals_itself():
     labels_N, a_N, _ = draw(200, 0.8, 0.8, seed=1)
-    difference = paired_bootstrap(labels_N, a_N, a_N, 2, num_resamples=200, seed=0)
+    difference = paired_bootstrap("single_label", labels_N, a_N, a_N, num_resamples=200, seed=0)
     assert (difference.samples_R == 0).all()
     # Nothing was seen to break in 200 documents; with 95 % confidence at most 3 in 200 do (the rule of three).
     assert smallest_detectable_loss(difference, confidence=0.95) == pytest.approx(3 / 200, rel=0.01)
@@ -61,7 +61,7 @@ def test_a_model_worse_by_the_margin_seldom_passes_on_few_documents(num_document
         champion_N = np.where(rng.random(num_documents) < 0.9, labels_N, 1 - labels_N)
         broken_N = rng.random(num_documents) < 0.0206 / 0.9
         candidate_N = np.where(broken_N & (champion_N == labels_N), 1 - labels_N, champion_N)
-        difference = paired_bootstrap(labels_N, candidate_N, champion_N, 2, num_resamples=300, seed=0)
+        difference = paired_bootstrap("single_label", labels_N, candidate_N, champion_N, num_resamples=300, seed=0)
         passed.append(non_inferior(difference, margin=0.02, confidence=0.95))
     assert np.mean(passed) < 0.11
 
@@ -74,7 +74,7 @@ def test_non_inferiority_needs_the_bound_above_the_margin():
 
 def test_a_much_worse_model_is_inferior():
     labels_N, worse_N, better_N = draw(1000, 0.7, 0.85, seed=2)
-    difference = paired_bootstrap(labels_N, worse_N, better_N, 2, num_resamples=1000, seed=0)
+    difference = paired_bootstrap("single_label", labels_N, worse_N, better_N, num_resamples=1000, seed=0)
     assert not non_inferior(difference, margin=0.02, confidence=0.95)
 
 
@@ -112,12 +112,12 @@ def test_the_detectable_loss_is_found_four_times_in_five():
 
 def test_an_equal_model_passes_with_the_promised_power_and_a_bad_one_seldom():
     """Margin = smallest detectable loss: equal models pass in 80 % of cases, models worse by the margin in 5 %."""
-    standard_error = paired_bootstrap(*draw(1200, 0.8, 0.8, seed=0), 2, num_resamples=5000, seed=0)
+    standard_error = paired_bootstrap("single_label", *draw(1200, 0.8, 0.8, seed=0), num_resamples=5000, seed=0)
     margin = smallest_detectable_loss(standard_error, confidence=0.95)
     for loss, expected in ((0.0, 0.8), (margin, 0.05)):
         passed = [
             non_inferior(
-                paired_bootstrap(*draw(1200, 0.8 - loss, 0.8, seed=seed), 2, num_resamples=500, seed=seed),
+                paired_bootstrap("single_label", *draw(1200, 0.8 - loss, 0.8, seed=seed), num_resamples=500, seed=seed),
                 margin=margin,
                 confidence=0.95,
             )

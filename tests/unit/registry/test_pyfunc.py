@@ -2,9 +2,11 @@
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -17,9 +19,13 @@ import pytest
 
 from pipeline import register
 from tests.corpora import movie_reviews
-from tests.tiny_run import PROJECT, tiny_run
+from tests.task_documents import documents_of
+from tests.tiny_bundle import tiny_bundle
+from tests.tiny_run import PROJECT, migrated_database, tiny_run
 from textmill.config import load_params
 from textmill.paths import Paths
+from textmill.registry import packaging
+from textmill.registry.versions import connect
 from textmill.runtime import Classifier
 
 TEXTS = [*movie_reviews()["text"][5000:5020], "", "Ünïcode — „quotes“ \U0001f600", "no words of the vocabulary: zzzqqq"]
@@ -117,6 +123,42 @@ def test_served_over_http_equals_the_runtime_without_torch(paths: Paths, expecte
             for process in [*psutil.Process(server.pid).children(recursive=True), server]:
                 process.kill()
             server.wait(10)
+
+
+@pytest.mark.parametrize(("task", "output"), [("multi_label", "labels: Array(string)"), ("regression", "value: double")])
+def test_signature_and_answers_over_http_follow_the_task(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, task: str, output: str
+) -> None:
+    """MLflow's own server, in this process: the one in a process of its own takes 20 s to start."""
+    import mlflow
+    import uvicorn
+    from mlflow.pyfunc import scoring_server
+
+    monkeypatch.setenv("_MLFLOW_IS_IN_SERVING_ENVIRONMENT", "false")  # the server sets it: so it is taken back
+    paths = Paths(root=tmp_path, state=tmp_path)
+    shutil.copy(migrated_database(), paths.mlflow_database)
+    client = connect(paths, task)
+    documents = documents_of(task)
+    bundle = tiny_bundle(tmp_path / "bundle", documents[:1000], task=task)
+    with mlflow.start_run():
+        version = packaging.register(
+            client, task, bundle, train_clusters=documents["cluster"][:1000], input_example=TEXTS[:2], tags={}
+        )
+    model = mlflow.pyfunc.load_model(f"models:/{task}/{version.number}")
+    assert output in repr(model.metadata.signature.outputs)
+    server = uvicorn.Server(uvicorn.Config(scoring_server.init(model), port=0, log_level="error"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    try:
+        while not server.started:
+            time.sleep(0.05)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        expected = [answer._asdict() for answer in Classifier.load(bundle).predict(TEXTS, batch_size=1)]
+        assert _ask(port, TEXTS) == expected
+        assert _ask(port, []) == []
+    finally:
+        server.should_exit = True
+        thread.join(10)
 
 
 def _wait_until_up(port: int, server: "subprocess.Popen[bytes]", log: Path) -> None:

@@ -7,8 +7,8 @@ import torch
 from sklearn.metrics import f1_score
 
 from tests.tiny_model import HYPER, SETTINGS, tiny_transformer, write_tokens
-from textmill.training.fit import TrainingData, fit, predict_logits
-from textmill.training.lit_module import DivergedTraining, LitClassifier
+from textmill.training.dataset import TrainingData
+from textmill.training.fit import fit, predict_logits
 
 
 @pytest.fixture(scope="module")
@@ -16,36 +16,34 @@ def data(tmp_path_factory):
     return TrainingData.open(write_tokens(tmp_path_factory.mktemp("tokens")))
 
 
-class KilledAtEpoch(pl.Callback):
-    def __init__(self, epoch):
-        self.epoch = epoch
+class EachBatch(pl.Callback):
+    """Calls a function with the trainer and the module after each training batch."""
 
-    def on_train_epoch_start(self, trainer, *_):
-        if trainer.current_epoch == self.epoch:
-            raise KeyboardInterrupt
+    def __init__(self, function):
+        self.function = function
+
+    def on_train_batch_end(self, trainer, module, *_):
+        self.function(trainer, module)
+
+
+def weights(model):
+    return {name: tensor.clone() for name, tensor in model.state_dict().items()}
+
+
+def assert_same_weights(first, second, **tolerance):
+    for name, tensor in first.state_dict().items():
+        torch.testing.assert_close(second.state_dict()[name], tensor, msg=name, **tolerance)
 
 
 def test_it_learns_and_keeps_the_best_epoch(data, tmp_path):
     model = tiny_transformer()
     fitted = fit(model, data, replace(SETTINGS, epochs=8, patience=8), HYPER, checkpoints=tmp_path)
     scores = [row["validation_score"] for row in fitted.curves]
-    assert fitted.f1_macro == max(scores) > 0.9
+    assert fitted.score == max(scores) > 0.9
     assert fitted.curves[-1]["train_loss"] < fitted.curves[0]["train_loss"]
     logits = predict_logits(model, data.validation, 0, 2, SETTINGS)
     score = f1_score(data.validation.labels, logits.argmax(1).numpy(), average="macro")
-    assert score == pytest.approx(fitted.f1_macro), "the weights in memory are the best epoch's"
-
-
-def test_a_killed_run_ends_as_if_undisturbed(data, tmp_path):
-    whole = tiny_transformer()
-    undisturbed = fit(whole, data, SETTINGS, HYPER, checkpoints=tmp_path / "a")
-    with pytest.raises((KeyboardInterrupt, SystemExit)):
-        fit(tiny_transformer(), data, SETTINGS, HYPER, checkpoints=tmp_path / "b", callbacks=[KilledAtEpoch(2)])
-    resumed_model = tiny_transformer()
-    resumed = fit(resumed_model, data, SETTINGS, HYPER, checkpoints=tmp_path / "b")
-    assert resumed.curves == undisturbed.curves
-    for name, tensor in whole.state_dict().items():
-        torch.testing.assert_close(resumed_model.state_dict()[name], tensor, msg=name)
+    assert score == pytest.approx(fitted.score), "the weights in memory are the best epoch's"
 
 
 def test_it_stops_early(data):
@@ -57,54 +55,29 @@ def test_it_stops_early(data):
 def test_patience_counts_epochs_however_often_they_are_validated(data):
     flat = replace(HYPER, learning_rate=1e-12)
     settings = replace(SETTINGS, epochs=4, patience=4)
+    seen = [
+        fit(tiny_transformer(), data, settings, flat, validations_per_epoch=validations).curves[-1]["step"]
+        for validations in (1, 5)
+    ]
+    assert seen[0] == seen[1] == 4 * num_batches(data)
+
+
+def num_batches(data):
+    seen = []
+    fit(tiny_transformer(), data, replace(SETTINGS, epochs=1), HYPER, callbacks=[EachBatch(lambda *_: seen.append(1))])
+    return len(seen)
+
+
+def test_the_epochs_train_loss_is_the_mean_over_its_documents(data):
     seen = []
 
-    class Steps(pl.Callback):
-        def on_train_end(self, trainer, *_):
-            seen.append(trainer.global_step)
+    def keep(trainer, module):
+        seen.append((module.latest.loss.item(), len(module.latest.index_B)))
 
-    for validations in (1, 5):
-        fit(tiny_transformer(), data, settings, flat, validations_per_epoch=validations, callbacks=[Steps()])
-    assert seen == [40, 40]
-
-
-def test_a_run_that_had_stopped_early_does_not_go_on(data, tmp_path):
-    settings, flat = replace(SETTINGS, epochs=9, patience=1), replace(HYPER, learning_rate=1e-12)
-    first, again = (fit(tiny_transformer(), data, settings, flat, checkpoints=tmp_path) for _ in range(2))
-    assert len(first.curves) == len(again.curves) == 2
-
-
-def test_weights_that_end_as_nan_are_told(data):
-    class Spoil(pl.Callback):
-        def on_train_batch_end(self, trainer, module, *_):
-            if trainer.global_step == 10:  # after the epoch's last loss
-                with torch.no_grad():
-                    module.model.head.weight.fill_(float("nan"))
-
-    with pytest.raises(DivergedTraining, match="validation loss is nan after epoch 1"):
-        fit(tiny_transformer(), data, replace(SETTINGS, epochs=1), HYPER, callbacks=[Spoil()])
-
-
-def test_a_loss_that_is_not_a_number_stops_with_the_learning_rate(data):
-    model = tiny_transformer()
-    with torch.no_grad():
-        model.head.weight.fill_(float("nan"))
-    with pytest.raises(DivergedTraining, match=r"step 0 .*learning rate is 0\.005"):
-        fit(model, data, SETTINGS, HYPER)
-
-
-def test_norms_and_biases_have_no_weight_decay(data):
-    module = LitClassifier(tiny_transformer(), HYPER, "linear", 0)
-    trainer = pl.Trainer(max_steps=10, logger=False, enable_checkpointing=False)
-    module.trainer = trainer
-    optimizer = module.configure_optimizers()["optimizer"]
-    names = {id(p): n for n, p in module.named_parameters()}
-    decayed, others = ({names[id(p)] for p in group["params"]} for group in optimizer.param_groups)
-    assert optimizer.param_groups[0]["weight_decay"] == HYPER.weight_decay
-    assert optimizer.param_groups[1]["weight_decay"] == 0
-    assert all(name.endswith(".weight") and "LayerNorm" not in name for name in decayed)
-    assert all(name.endswith(".bias") or "LayerNorm" in name for name in others)
-    assert len(decayed | others) == len(list(module.parameters()))
+    fitted = fit(tiny_transformer(), data, replace(SETTINGS, epochs=1), HYPER, callbacks=[EachBatch(keep)])
+    losses, sizes = zip(*seen, strict=True)
+    assert fitted.curves[0]["train_loss"] == pytest.approx(np.average(losses, weights=sizes), rel=1e-6)
+    assert sum(sizes) == len(data.train)
 
 
 @pytest.mark.parametrize(("schedule", "at_end"), [("linear", 0.0), ("cosine", 0.0), ("constant", 1.0)])
@@ -116,9 +89,91 @@ def test_learning_rate_warms_up_and_decays(data, schedule, at_end):
             seen.append(trainer.optimizers[0].param_groups[0]["lr"] / HYPER.learning_rate)
 
     fit(tiny_transformer(), data, replace(SETTINGS, schedule=schedule), HYPER, callbacks=[Watch()])
-    assert len(seen) == 30
-    assert seen[:4] == pytest.approx([0, 1 / 3, 2 / 3, 1.0])
+    warmup = int(HYPER.warmup_fraction * len(seen))
+    assert seen[: warmup + 1] == pytest.approx(np.linspace(0, 1, warmup + 1))
     assert seen[-1] == pytest.approx(at_end, abs=0.1)
+
+
+def test_accumulated_batches_are_one_large_batch(data):
+    """The mean gradient of two batches of 8 is that of the 16 documents: the loss is a mean, and dropout is off."""
+    first = replace(data, indices=np.arange(16))
+    still = replace(HYPER, dropout=0.0, warmup_fraction=0.0)
+    settings = replace(SETTINGS, epochs=2, gradient_clip=1e9)
+    whole, parts = tiny_transformer(), tiny_transformer()
+    expected = fit(whole, first, replace(settings, batch_size=16, accumulate=1), still)
+    actual = fit(parts, first, replace(settings, batch_size=8, accumulate=num_of(first, 8)), still)
+    assert expected.curves[-1]["step"] == 2 * num_of(first, 16)
+    assert actual.curves[-1]["step"] == 2
+    if num_of(first, 16) == 1:
+        assert_same_weights(whole, parts, atol=1e-5, rtol=1e-4)
+
+
+def num_of(data, batch_size):
+    from textmill.data.batches import train_batches
+
+    return len(train_batches(data.train, 0, batch_size=batch_size, seed=0, indices=data.indices))
+
+
+def test_gradients_are_clipped_to_the_norm(data):
+    """One step of plain gradient descent tells the norm of what it was given."""
+
+    class Descent(pl.Callback):
+        def on_train_start(self, trainer, module):
+            parameters = [p for group in trainer.optimizers[0].param_groups for p in group["params"]]
+            trainer.strategy.optimizers = [torch.optim.SGD(parameters, lr=1.0)]
+
+    def change(clip):
+        model, norms = tiny_transformer(), []
+        before = [p.detach().clone() for p in model.parameters()]
+
+        def keep(trainer, module):
+            norms.append(module.latest.gradient_norm.item())
+            trainer.should_stop = True
+
+        settings = replace(SETTINGS, epochs=1, gradient_clip=clip)
+        fit(model, data, settings, replace(HYPER, dropout=0.0), callbacks=[Descent(), EachBatch(keep)])
+        moved = torch.stack([(a - b.detach()).norm() for a, b in zip(before, model.parameters(), strict=True)]).norm()
+        return moved.item(), norms[0]
+
+    moved, norm = change(1e9)
+    assert moved == pytest.approx(norm, rel=1e-3)
+    assert norm > 0.01
+    assert change(0.01)[0] == pytest.approx(0.01, rel=1e-3)
+
+
+def test_frozen_layers_stay_as_they_are_and_the_others_move(data):
+    model = tiny_transformer()
+    frozen = [id(p) for group in model.depth_groups()[:2] for p in group]
+    before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+    fit(model, data, replace(SETTINGS, epochs=1, freeze_layers=1), HYPER)
+    for name, parameter in model.named_parameters():
+        assert torch.equal(parameter, before[name]) == (id(parameter) in frozen), name
+        assert parameter.requires_grad, "what comes after may train it"
+
+
+@pytest.mark.slow
+def test_compiled_training_is_the_same_and_keeps_the_names(data, tmp_path):
+    still = replace(HYPER, dropout=0.0)
+    settings = replace(SETTINGS, epochs=2)
+    plain, compiled = tiny_transformer(), tiny_transformer()
+    graphs = []
+
+    def look(trainer, module):
+        graphs.append(module.model._compiled_call_impl is not None)
+
+    fit(plain, data, settings, still, checkpoints=tmp_path / "a")
+    fit(
+        compiled,
+        data,
+        replace(settings, compile=True),
+        still,
+        checkpoints=tmp_path / "b",
+        callbacks=[EachBatch(look)],
+    )
+    assert all(graphs)
+    assert compiled._compiled_call_impl is None
+    assert list(plain.state_dict()) == list(compiled.state_dict())
+    assert_same_weights(plain, compiled, atol=1e-4, rtol=1e-3)
 
 
 def test_a_sample_keeps_the_balance(data):

@@ -1,17 +1,16 @@
-"""Which label a row gets: trimmed, renamed, corrected. And what a rare label is."""
+"""Which label a row gets, by task: trimmed, split, renamed. And what a rare label is."""
 
+import math
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from reprlib import repr as short
-from typing import Literal
-
-import pandas as pd
+from typing import Literal, Protocol
 
 from textmill.errors import UserError
+from textmill.tasks import SEPARATOR, Task, join_labels, split_labels
 
-LABEL_REASONS = ("missing_label", "unknown_label")
+LABEL_REASONS = ("missing_label", "unknown_label", "bar_in_label", "not_a_number")
 NUM_EXAMPLES = 10
 _WHOLE = re.compile(r"(-?\d+)\.0+")
 _EDGES = re.compile(r"^[\s\u00ad\u200b-\u200f\u2060\ufeff]+|[\s\u00ad\u200b-\u200f\u2060\ufeff]+$")
@@ -21,8 +20,8 @@ class AmbiguousLabels(UserError):
     """Two entries of clean.labels differ in case only, and clean.label_case makes them one."""
 
 
-class UnfittingCorrection(UserError):
-    """A correction of a label that does not fit the data as they are now."""
+class UnusableName(UserError):
+    """A label of clean.labels that our tables cannot hold."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +33,45 @@ class RareLabels:
     merge_into: str | None
 
 
+class Rules(Protocol):
+    """What to do with the label column of a task."""
+
+    def use(self, found: str | None) -> str | None:
+        """The label to use for a label as found, as our tables hold it (see tasks.py); None where the row goes."""
+        ...
+
+    def reason(self, found: str | None, used: str | None) -> str | None:
+        """Why a row goes for its label, one of LABEL_REASONS; None where it stays."""
+        ...
+
+    def unknown(self, found: str | None) -> list[str]:
+        """The labels in it that clean.labels does not list."""
+        ...
+
+    def tidy(self, corrected: str) -> str | None:
+        """A label that a person wrote, as our tables hold it; None where it cannot be one."""
+        ...
+
+    @property
+    def allowed(self) -> set[str] | None:
+        """The labels to use, or None for any."""
+        ...
+
+
+def make_rules(task: Task, names: Mapping[str, str] | None, case: Literal["keep", "lower"], separator: str) -> "Rules":
+    """The rules of a task; for the arguments see LabelRules and ManyLabelRules.
+
+    Raises: AmbiguousLabels, UnusableName.
+    """
+    if task == "regression":
+        assert names is None, "params.yaml allows no clean.labels with regression"
+        return NumberRules()
+    rules = LabelRules(names, case)
+    return ManyLabelRules(rules, separator) if task == "multi_label" else rules
+
+
 class LabelRules:
-    """Finds the label to use for each label as found.
+    """One label a document. Finds the label to use for each label as found.
 
     Args:
         names: label as found to label to use, or None to take labels as they are. An entry counts for other spellings
@@ -61,7 +97,6 @@ class LabelRules:
             spelt.setdefault(key, name)
 
     def use(self, found: str | None) -> str | None:
-        """The label to use; None where there is none, or where clean.labels does not list it."""
         if found is None:
             return None
         if found not in self._used:
@@ -80,10 +115,96 @@ class LabelRules:
     def _key(self, label: str) -> str:
         return label_key(label.lower() if self._is_lower else label)
 
+    def reason(self, found: str | None, used: str | None) -> str | None:
+        if found is None or not trim(found):
+            return "missing_label"
+        return "unknown_label" if used is None else None
+
+    def unknown(self, found: str | None) -> list[str]:
+        return [found] if self.reason(found, self.use(found)) == "unknown_label" and found else []
+
+    def tidy(self, corrected: str) -> str | None:
+        return corrected
+
     @property
     def allowed(self) -> set[str] | None:
-        """The labels to use, or None for any."""
         return None if self._names is None else set(self._names.values())
+
+
+class ManyLabelRules:
+    """Any number of labels a document; an empty field has none, which is nothing that is missing.
+
+    Args:
+        rules: for each label.
+        separator: between the labels of a field as found, white space around it left out.
+
+    Raises:
+        UnusableName: clean.labels has a label to use that holds the separator of our own tables.
+    """
+
+    def __init__(self, rules: LabelRules, separator: str) -> None:
+        self._rules, self._separator = rules, separator
+        for name in sorted(rules.allowed or ()):
+            if SEPARATOR in name:
+                raise UnusableName(
+                    f"clean.labels gives the label {name!r}, but with task: multi_label none may hold {SEPARATOR!r}: "
+                    "it stands between the labels of a document. Write it in another way."
+                )
+
+    def _parts(self, found: str | None) -> list[str]:
+        return [part for part in map(trim, (found or "").split(self._separator)) if part]
+
+    def use(self, found: str | None) -> str | None:
+        used = [self._rules.use(part) for part in self._parts(found)]
+        labels = [label for label in used if label is not None and SEPARATOR not in label]
+        return join_labels(labels) if len(labels) == len(used) else None
+
+    def reason(self, found: str | None, used: str | None) -> str | None:
+        if used is not None:
+            return None
+        return "unknown_label" if self.unknown(found) else "bar_in_label"
+
+    def unknown(self, found: str | None) -> list[str]:
+        return [part for part in self._parts(found) if self._rules.use(part) is None]
+
+    def tidy(self, corrected: str) -> str | None:
+        return join_labels(filter(None, map(trim, split_labels(corrected))))
+
+    @property
+    def allowed(self) -> set[str] | None:
+        return self._rules.allowed
+
+
+class NumberRules:
+    """A finite number a document, as Python writes it: `repr` of a float."""
+
+    allowed = None
+
+    def use(self, found: str | None) -> str | None:
+        number = read_number(found)
+        return None if number is None else repr(number)
+
+    def reason(self, found: str | None, used: str | None) -> str | None:
+        if found is None or not trim(found):
+            return "missing_label"
+        return "not_a_number" if used is None else None
+
+    def unknown(self, found: str | None) -> list[str]:
+        return []
+
+    def tidy(self, corrected: str) -> str | None:
+        return self.use(corrected)
+
+
+def read_number(found: str | None) -> float | None:
+    """The finite number that a text says, such as `3`, `-0.5` or `1e-3`; None where it says none."""
+    text = trim(found or "")
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    # Python takes 1_000 for a thousand, which is an id more often than not.
+    return number + 0.0 if math.isfinite(number) and "_" not in text else None  # -0.0 is 0.0
 
 
 def trim(label: str) -> str:
@@ -97,75 +218,3 @@ def label_key(label: str) -> str:
         return lower
     whole = _WHOLE.fullmatch(label)
     return whole[1] if whole else label
-
-
-def find_label_reason(found: str | None, label: str | None) -> str | None:
-    """Why a row goes for its label, one of LABEL_REASONS; None where it stays."""
-    if found is None or not trim(found):
-        return "missing_label"
-    return "unknown_label" if label is None else None
-
-
-class Corrections:
-    """Replaces labels that a person corrected.
-
-    Args:
-        table: id, label (when it was reviewed), corrected (the one to use).
-        merge_into: the label that rare ones become later on: when it was reviewed, a rare one was called that already.
-    """
-
-    def __init__(self, table: pd.DataFrame, merge_into: str | None = None) -> None:
-        self._merge_into = merge_into
-        columns = (table[name].tolist() for name in ("id", "label", "corrected"))
-        self._open = {name: (label, corrected) for name, label, corrected in zip(*columns, strict=True)}
-        self._labels: set[str] = set()
-        self.applied: list[dict[str, str]] = []
-
-    def apply(self, ids: Sequence[str], labels: list[str | None]) -> list[str | None]:
-        """Correct the labels of a batch.
-
-        Raises: UnfittingCorrection: a label is not what it was when it was reviewed.
-        """
-        if not self._open and not self.applied:
-            return labels
-        self._labels.update(label for label in labels if label is not None)
-        corrected = list(labels)
-        for place, name in enumerate(ids):
-            if name in self._open:
-                corrected[place] = self._correct(name, labels[place])
-        return corrected
-
-    def _correct(self, name: str, label: str | None) -> str:
-        reviewed, corrected = self._open.pop(name)
-        if label is None or (label not in (reviewed, corrected) and reviewed != self._merge_into):
-            now = "missing or not listed in clean.labels" if label is None else short(label)
-            raise UnfittingCorrection(
-                f"data.label_corrections corrects document {name} from {short(reviewed)} to {short(corrected)}, but "
-                f"its label is {now} now: the data or clean.labels changed since the review. Write a new file with "
-                "`textmill labels review`, or take the document out of this one."
-            )
-        if label != corrected:
-            self.applied.append({"id": name, "from": label, "to": corrected})
-        return corrected
-
-    def check(self, allowed: set[str] | None) -> None:
-        """Look at the whole once all batches are corrected.
-
-        Args:
-            allowed: labels that there may be; None for those that there are.
-
-        Raises: UnfittingCorrection: a document is not there, or a corrected label is none of the labels.
-        """
-        labels = {*(self._labels if allowed is None else allowed), *filter(None, [self._merge_into])}
-        for correction in self.applied:
-            if correction["to"] not in labels:
-                raise UnfittingCorrection(
-                    f"data.label_corrections gives document {correction['id']} the label {short(correction['to'])}, "
-                    f"which is none of the labels: {', '.join(map(short, sorted(labels)[:NUM_EXAMPLES]))}. Correct the "
-                    "file, or list the label in clean.labels."
-                )
-        if self._open:
-            raise UnfittingCorrection(
-                f"data.label_corrections corrects document {next(iter(self._open))}, which is not in the data"
-                f"{f' (nor are {len(self._open) - 1} more)' if len(self._open) > 1 else ''}. Take it out of the file."
-            )

@@ -7,7 +7,8 @@ from functools import partial
 import pandas as pd
 import pyarrow as pa
 
-from textmill.data.cleaning.labels import Corrections, LabelRules, find_label_reason
+from textmill.data.cleaning.corrected_labels import Corrections
+from textmill.data.cleaning.labels import Rules
 from textmill.data.cleaning.preparation import prepare
 from textmill.data.cleaning.texts import STEPS, TextRules
 from textmill.data.cleaning.worker_pool import map_in_order
@@ -27,7 +28,7 @@ class RowCleaner:
         self,
         rules: TextRules,
         banding: Banding | None,
-        labels: LabelRules,
+        labels: Rules,
         corrections: Corrections,
         verdicts: Verdicts,
         index: NearDuplicateIndex | None,
@@ -46,11 +47,14 @@ class RowCleaner:
             ids = batch["id"].tolist()
             used = self._corrections.apply(ids, [self._labels.use(label) for label in found])
             reasons = [
-                of_text or find_label_reason(label, name)
+                of_text or self._labels.reason(label, name)
                 for of_text, label, name in zip(prepared.reasons, found, used, strict=True)
             ]
             self._verdicts.note_unknown(
-                label for label, reason in zip(found, reasons, strict=True) if reason == "unknown_label"
+                name
+                for label, reason in zip(found, reasons, strict=True)
+                if reason == "unknown_label"
+                for name in self._labels.unknown(label)
             )
             self._verdicts.add(
                 ids=ids, splits=as_list(batch["split"]), labels=used, reasons=reasons, clusters=prepared.clusters
@@ -61,7 +65,7 @@ class RowCleaner:
             clusters = [f"{cluster:016x}" for cluster in prepared.clusters]
             new = {"text": prepared.texts, "label": used, "cluster": clusters}
             yield batch.assign(**{name: pd.Series(values, batch.index, object) for name, values in new.items()})
-        self._corrections.check(self._labels.allowed)
+        self._corrections.check()
 
 
 def as_list(column: "pd.Series[str]") -> list[str | None]:

@@ -12,10 +12,23 @@ import pandas as pd
 
 from textmill.data.quarantine.reasons import CODES, KEPT, LEAKS, REASONS, REPLACED
 from textmill.errors import UserError
+from textmill.tasks import Task, labels_of
+
+_ONE = {  # for a message: what all documents have
+    "single_label": "one label, {name!r}; a classifier needs at least two",
+    "multi_label": "the labels {name!r} or some of them; there must be two labels, and documents that differ in them",
+    "regression": "the number {name}; there is nothing to learn",
+}
 
 
 class NothingToLearn(UserError):
-    """Cleaning left no documents, or documents of one class only."""
+    """Cleaning left no documents, or documents of one class or one number only."""
+
+
+def describe_numbers(numbers: npt.NDArray[np.float64]) -> dict[str, float]:
+    """min, max, mean and std (of the population) of the targets of a regression."""
+    figures = {"min": numbers.min(), "max": numbers.max(), "mean": numbers.mean(), "std": numbers.std()}
+    return {name: float(value) for name, value in figures.items()}
 
 
 @dataclass(frozen=True)
@@ -24,7 +37,8 @@ class Settlement:
 
     Attributes:
         ids: uint64 [N].
-        names: of the labels.
+        task: what the labels are.
+        names: what the label column holds, by index.
         label: int32 [N], index of the label to use; -1 where there is none.
         found_label: int32 [N], the same before rare labels were merged.
         reason: int8 [N], position in REASONS, or KEPT.
@@ -35,6 +49,7 @@ class Settlement:
     """
 
     ids: npt.NDArray[np.uint64]
+    task: Task
     names: Sequence[str]
     label: npt.NDArray[np.int32]
     found_label: npt.NDArray[np.int32]
@@ -69,6 +84,9 @@ class Settlement:
     def summary(self, repaired: Counter[str], corrections: list[dict[str, str]]) -> dict[str, Any]:
         """Counts that add up: ingested = kept + quarantined.
 
+        `labels` counts the documents of each label (none for regression), `unlabelled` those without one
+        (multi_label), and `target` has min, max, mean and std of the numbers (regression).
+
         Args:
             repaired: how many texts each step changed.
             corrections: of labels: id, from, to.
@@ -85,7 +103,9 @@ class Settlement:
             "reasons": {name: int(count) for name, count in zip(REASONS, counts, strict=True)},
             "repaired": dict(repaired),
             "labels": self.count_labels(),
-            "merged_labels": self._count(self.found_label[is_kept & (self.found_label != self.label)]),
+            "unlabelled": self._count_unlabelled(is_kept),
+            "target": self._describe_target(is_kept),
+            "merged_labels": self._count_merged(is_kept),
             "near_duplicates": {
                 "num_clusters": len(self.near_sizes),
                 "largest": int(self.near_sizes.max(initial=0)),
@@ -110,23 +130,48 @@ class Settlement:
         reasons = ", ".join(f"{count} {reason}" for reason, count in gone.most_common()) or "none"
         if unknown:
             reasons += f"; labels that clean.labels does not list: {', '.join(map(short, unknown))}"
-        labels = self.count_labels()
-        if not labels:
+        if not (self.reason == KEPT).any():
             raise NothingToLearn(
                 f"Nothing is left after cleaning: all {len(self.reason)} rows went to quarantine ({reasons}). "
                 "Look at clean.labels (it must list the labels as the source has them), clean.min_characters and "
                 "clean.max_characters."
             )
-        if len(labels) == 1:
+        kept = np.unique(self.label[self.reason == KEPT])
+        if len(kept) == 1 or (self.task == "multi_label" and len(self.count_labels()) < 2):
+            num_kept, name = int((self.reason == KEPT).sum()), self.names[kept[0]]
             raise NothingToLearn(
-                f"All {sum(labels.values())} documents that are left after cleaning have one label, "
-                f"{next(iter(labels))!r}; a classifier needs at least two. Quarantined: {reasons}. Look at data.label "
-                "(is it the right column?), data.where (does it pick one class?) and clean.labels."
+                f"All {num_kept} documents that are left after cleaning have {_ONE[self.task].format(name=name)}. "
+                f"Quarantined: {reasons}. Look at data.label (is it the right column?), data.where (does it pick one "
+                f"class?){' and data.label_separator' if self.task == 'multi_label' else ' and clean.labels'}."
             )
 
     def _count(self, label: npt.NDArray[np.int32]) -> dict[str, int]:
-        counts = np.bincount(label, minlength=len(self.names))
-        return {name: int(count) for name, count in sorted(zip(self.names, counts, strict=True)) if count}
+        """Rows of each label, by name."""
+        counts: Counter[str] = Counter()
+        for column, count in zip(self.names, np.bincount(label, minlength=len(self.names)).tolist(), strict=True):
+            for name in labels_of(column, self.task) if count else ():
+                counts[name] += count
+        return dict(sorted(counts.items()))
+
+    def _count_unlabelled(self, is_kept: npt.NDArray[np.bool_]) -> int:
+        if self.task != "multi_label" or "" not in self.names:
+            return 0
+        return int((self.label[is_kept] == self.names.index("")).sum())
+
+    def _count_merged(self, is_kept: npt.NDArray[np.bool_]) -> dict[str, int]:
+        """Documents of each label that another took the place of."""
+        merged = np.flatnonzero(is_kept & (self.found_label != self.label))
+        pairs, counts = np.unique(np.stack([self.found_label[merged], self.label[merged]]), axis=1, return_counts=True)
+        gone: Counter[str] = Counter()
+        for (found, label), count in zip(pairs.T.tolist(), counts.tolist(), strict=True):
+            for name in set(labels_of(self.names[found], self.task)) - set(labels_of(self.names[label], self.task)):
+                gone[name] += count
+        return dict(sorted(gone.items()))
+
+    def _describe_target(self, is_kept: npt.NDArray[np.bool_]) -> dict[str, float] | None:
+        if self.task != "regression":
+            return None
+        return describe_numbers(np.array(self.names, np.float64)[self.label[is_kept]])
 
     def _is_replaced(self) -> npt.NDArray[np.bool_]:
         return np.isin(self.reason, [CODES[name] for name in REPLACED])

@@ -34,6 +34,14 @@ REASONS: dict[str, Reason] = {
         "clean.labels does not list the label",
         "List it in clean.labels, also as an alias of another, or leave it out on purpose.",
     ),
+    "bar_in_label": Reason(
+        "a label holds |, which stands between the labels of a document in textmill's tables",
+        "If it stands between labels in the source too, set data.label_separator to it; else rename the label.",
+    ),
+    "not_a_number": Reason(
+        "the label is no finite number, and the task is regression",
+        "Write it as 12.5 or 1e-3: with a point, without a unit. If very many go, data.label may be the wrong column.",
+    ),
     "rare_label": Reason(
         "its label has fewer documents than clean.rare_labels.min_documents",
         "Collect more of them, merge rare labels (clean.rare_labels.action: merge), or lower min_documents.",

@@ -1,5 +1,6 @@
 """Judges every row: its own faults, exact and near duplicates, rare labels."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from reprlib import repr as short
@@ -15,6 +16,7 @@ from textmill.data.duplicates.near_clusters import NearFates, judge_near_texts
 from textmill.data.quarantine.parting import Settlement
 from textmill.data.quarantine.reasons import CODES, KEPT
 from textmill.errors import UserError
+from textmill.tasks import Task, join_labels, labels_of
 
 _TIERS = {"test": TEST, "validation": VALIDATION}
 
@@ -39,13 +41,15 @@ class Verdicts:
         drop_duplicates: whether exact duplicates and their conflicts go; leaks into given splits always do.
         near: the sketches of all rows, or None if near duplicates are not looked for.
         near_action: `quarantine` or `group`.
-        rare: what a rare label is, and what becomes of it.
+        rare: what a rare label is, and what becomes of it; a document with several labels goes if one of them is rare.
+        task: what the labels of a row are: two rows agree if their label columns are equal.
     """
 
     def __init__(
-        self, *, drop_duplicates: bool, near: NearDuplicateIndex | None, near_action: str, rare: RareLabels
+        self, *, drop_duplicates: bool, near: NearDuplicateIndex | None, near_action: str, rare: RareLabels, task: Task
     ) -> None:
-        self._labels: dict[str, int] = {}  # with their index
+        self._task: Task = task
+        self._labels: dict[str, int] = {}  # what the label column holds, with its index
         self._unknown: list[str] = []  # the first few labels that clean.labels does not list
         self._drop_duplicates, self._near, self._near_action, self._rare = drop_duplicates, near, near_action, rare
         self._batches: list[tuple[npt.NDArray[Any], ...]] = []
@@ -64,7 +68,7 @@ class Verdicts:
 
         Args:
             splits: the given split, or None.
-            labels: the label to use, or None.
+            labels: the label to use as our tables hold it, or None.
             reasons: why a row goes for its text or its label, or None.
             clusters: hashes of normal forms; any number where the text cannot be used.
         """
@@ -93,7 +97,7 @@ class Verdicts:
 
         Raises:
             TooRare: labels are rare, and that is an error.
-            NothingToLearn: no row stays, or rows of a single class.
+            NothingToLearn: no row stays, or rows of a single class or number.
         """
         ids, tiers, found_labels, reasons, clusters = map(np.concatenate, zip(*self._batches, strict=True))
         self._batches.clear()
@@ -105,20 +109,26 @@ class Verdicts:
             judgement = self._judge(rows)
             stays = is_eligible & (judgement.fates.reason == KEPT)
             rare = self._find_rare(np.bincount(labels[stays], minlength=len(self._labels)))
-            if not len(rare):
+            if not rare:
                 break
-            has_rare = np.isin(labels, rare) & is_eligible
+            has_rare = {
+                index: names
+                for column, index in list(self._labels.items())
+                if not rare.isdisjoint(names := labels_of(column, self._task))
+            }
             if self._rare.action == "merge" and self._rare.merge_into:
-                labels[has_rare] = self._labels.setdefault(self._rare.merge_into, len(self._labels))
+                labels = self._merge(has_rare, rare, self._rare.merge_into)[labels]
             else:
-                reasons[has_rare] = CODES["rare_label"]
-                is_eligible &= ~has_rare
+                is_rare = np.isin(labels, list(has_rare)) & is_eligible
+                reasons[is_rare] = CODES["rare_label"]
+                is_eligible &= ~is_rare
         cluster = None
         if judgement.near is not None and self._near_action == "group":
             cluster = np.zeros(len(ids), np.uint64)
             cluster[is_eligible] = self._cluster_of_text[judgement.near.cluster[text[is_eligible]]]
         settlement = Settlement(
             ids=ids,
+            task=self._task,
             names=list(self._labels),
             label=labels,
             found_label=found_labels,
@@ -157,18 +167,35 @@ class Verdicts:
         found = fates.texts[self._near.find_pairs(fates.staying)]
         return np.unique(np.sort(np.concatenate([self._pairs, found]), axis=1), axis=0)
 
-    def _find_rare(self, counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """Indices of labels that are rare, but for the one that rare ones are merged into. Raises: TooRare."""
-        rare = np.flatnonzero((counts > 0) & (counts < self._rare.min_documents))
-        names = list(self._labels)
-        rare = np.array([index for index in rare if names[index] != self._rare.merge_into], np.int64)
-        if len(rare) and self._rare.action == "error":
-            shown = ", ".join(f"{short(names[index])} ({counts[index]})" for index in rare[:NUM_EXAMPLES])
+    def _find_rare(self, counts: npt.NDArray[np.int64]) -> set[str]:
+        """The labels that are rare, but for the one that rare ones are merged into. Raises: TooRare."""
+        by_label: Counter[str] = Counter()
+        for column, count in zip(self._labels, counts.tolist(), strict=True):
+            for name in labels_of(column, self._task) if count else ():
+                by_label[name] += count
+        rare = {
+            name: count
+            for name, count in by_label.items()
+            if count < self._rare.min_documents and name != self._rare.merge_into
+        }
+        if rare and self._rare.action == "error":
+            shown = ", ".join(f"{short(name)} ({count})" for name, count in list(rare.items())[:NUM_EXAMPLES])
             more = f" and {len(rare) - NUM_EXAMPLES} more" if len(rare) > NUM_EXAMPLES else ""
             raise TooRare(
-                f"{len(rare)} of {int((counts > 0).sum())} labels have fewer than clean.rare_labels.min_documents: "
+                f"{len(rare)} of {len(by_label)} labels have fewer than clean.rare_labels.min_documents: "
                 f"{self._rare.min_documents} documents after cleaning: {shown}{more}. Add documents, list the labels "
                 "as aliases of others in clean.labels, set clean.rare_labels.action to quarantine or merge, or lower "
                 "min_documents."
             )
-        return rare
+        return set(rare)
+
+    def _merge(self, has_rare: dict[int, list[str]], rare: set[str], merge_into: str) -> npt.NDArray[np.int32]:
+        """The index that each index of a label column becomes; the last one, for no label, stays."""
+        become = {}
+        for index, names in has_rare.items():
+            column = join_labels(merge_into if name in rare else name for name in names)
+            become[index] = self._labels.setdefault(column, len(self._labels))
+        mapping = np.arange(len(self._labels) + 1, dtype=np.int32)
+        mapping[-1] = -1
+        mapping[list(become)] = list(become.values())
+        return mapping

@@ -1,7 +1,7 @@
 """What other values of max_length would cut off, and what they would cost, from whole texts."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer
+
+from textmill.long_documents import WindowPlan, plan_windows
 
 CANDIDATES = (32, 64, 128, 256, 512)
 # Of each split, the first by a hash of the id, whole: shares of it are right to about 1.4 points at worst (95 %).
@@ -73,33 +75,63 @@ def read_shape(weights: Path) -> tuple[int, int] | None:
 
 
 def max_length_costs(
-    whole: WholeTexts, current: int, positions: int | None, shape: tuple[int, int] | None
+    whole: WholeTexts,
+    current: int,
+    long_documents: Mapping[str, Any],
+    positions: int | None,
+    shape: tuple[int, int] | None,
 ) -> dict[str, Any]:
     """What tokens.json says of each candidate and of the `current` max_length.
 
     Args:
+        long_documents: how documents of more than max_length tokens are read, as in params.yaml.
         positions: the most tokens that the weights can read; None is no limit.
         shape: hidden size D and feed-forward size F.
 
     Returns:
         `estimate`, how the cost is reckoned; `rows` with max_length, current (true of one), truncated_share of the
-        documents, kept_share of the tokens (special ones left out), and relative_cost of training on all documents
-        once, where the current one is 1.
+        documents (something of them is not read), kept_share of the tokens (special ones left out), and
+        relative_cost of training on all documents once, where the current one is 1. Windows too short for their
+        overlap are left out.
     """
-    lengths = sorted({current, *(length for length in CANDIDATES if positions is None or length <= positions)})
-    now = _cost(whole, current, shape)
+    candidates = (length for length in CANDIDATES if positions is None or length <= positions)
+    lengths = sorted({current, *(length for length in candidates if _has_room(length, whole, long_documents))})
+    plans = {length: plan_windows(length, whole.num_special, long_documents) for length in lengths}
+    now = _cost(_windows(whole, plans[current]), shape)
     rows = []
-    for length in lengths:
-        kept = np.minimum(whole.lengths, length - whole.num_special)
+    for length, plan in plans.items():
+        kept = np.minimum(whole.lengths, _most_tokens(plan))
         row = {
             "max_length": length,
             "current": length == current,
             "truncated_share": round(float((kept < whole.lengths).mean()), 6),
             "kept_share": round(float(kept.sum() / max(whole.lengths.sum(), 1)), 6),
-            "relative_cost": round(_cost(whole, length, shape) / now, 3),
+            "relative_cost": round(_cost(_windows(whole, plan), shape) / now, 3),
         }
         rows.append(row)
     return {"num_documents": len(whole.lengths), "estimate": _say_estimate(shape), "rows": rows}
+
+
+def _has_room(max_length: int, whole: WholeTexts, long_documents: Mapping[str, Any]) -> bool:
+    overlap = long_documents["overlap"] if long_documents["strategy"] == "windows" else 0
+    return bool(max_length - whole.num_special > overlap)
+
+
+def _most_tokens(plan: WindowPlan) -> int:
+    assert plan.most_tokens is not None
+    return plan.most_tokens
+
+
+def _windows(whole: WholeTexts, plan: WindowPlan) -> npt.NDArray[np.int64]:
+    """Tokens of each window of all documents, special ones included."""
+    assert plan.room is not None
+    if plan.strategy != "windows":
+        return np.minimum(whole.lengths, plan.room) + whole.num_special
+    step = plan.room - plan.overlap
+    read = np.minimum(whole.lengths, _most_tokens(plan))
+    num_windows = 1 + np.maximum(-(-(read - plan.room) // step), 0)
+    full = np.full(int((num_windows - 1).sum()), plan.room)
+    return np.concatenate([full, read - (num_windows - 1) * step]) + whole.num_special
 
 
 def say_costs(costs: dict[str, Any]) -> str:
@@ -122,14 +154,14 @@ def _times(cost: float) -> str:
     return "the same cost" if abs(cost - 1) < 0.005 else f"{round(cost, 2):g} times the cost"
 
 
-def _cost(whole: WholeTexts, max_length: int, shape: tuple[int, int] | None) -> float:
-    """Multiplications of one pass over all documents, up to a factor.
+def _cost(windows: npt.NDArray[np.int64], shape: tuple[int, int] | None) -> float:
+    """Multiplications of one pass over all windows, of so many tokens each, up to a factor.
 
-    In batches of B documents that are padded to T tokens, a layer multiplies for each token 4 D^2 numbers in the
+    In batches of B windows that are padded to T tokens, a layer multiplies for each token 4 D^2 numbers in the
     projections, 2 D F in the feed-forward block and 2 T D in the attention (Kaplan et al. 2020, Scaling Laws for
     Neural Language Models, table 1); embeddings and head are left out, and a step backwards costs twice one forwards.
     """
-    lengths = np.sort(np.minimum(whole.lengths + whole.num_special, max_length))
+    lengths = np.sort(windows)
     starts = range(0, len(lengths), _BATCH)
     padded_K = np.array([lengths[start : start + _BATCH].max() for start in starts], np.float64)
     documents_K = np.array([len(lengths[start : start + _BATCH]) for start in starts], np.float64)

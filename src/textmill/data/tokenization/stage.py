@@ -4,12 +4,11 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from textmill.artifacts import iter_table, read_table
+from textmill.artifacts import iter_table
 from textmill.data.text_samples import Survey, read_texts, survey
 from textmill.data.tokenization.costs import (
     SAMPLE_CHARACTERS,
@@ -19,8 +18,9 @@ from textmill.data.tokenization.costs import (
     read_shape,
     say_costs,
 )
+from textmill.data.tokenization.encoding import Encoder, LongEncoder, check_room, make_encoder
+from textmill.data.tokenization.targets import Targets
 from textmill.data.tokenization.tokenizer import (
-    Encoder,
     check_length,
     check_padding,
     find_pad_id,
@@ -29,16 +29,11 @@ from textmill.data.tokenization.tokenizer import (
     load_tokenizer,
 )
 from textmill.data.tokenization.training import MAX_CHARACTERS, train_tokenizer
-from textmill.data.tokens import Encoded, summarise, write_split
-from textmill.errors import UserError
+from textmill.data.tokens import Encoded, Integers, summarise, write_split
 from textmill.tasks import Task
 
 _BATCH = 2048  # documents whose texts are held at a time
 Progress = Callable[[Iterable[pd.DataFrame], str, int], Iterable[pd.DataFrame]]  # batches, what is done, their number
-
-
-class UnknownLabel(UserError):
-    """A split has a class that the train split lacks."""
 
 
 class Chosen(NamedTuple):
@@ -66,38 +61,42 @@ def tokenize(
 
     Args:
         splits: table by name of the split; `train` gives the labels and, if one is trained, the tokenizer.
+        long_documents: how documents of more than max_length tokens are read, as in params.yaml.
         trained: the settings of `train_tokenizer`; None takes the tokenizer of the weights.
         progress: shows how far the batches are.
 
     Raises:
-        UnusableTokenizer, UntrainableTokenizer, UnknownLabel.
+        UnusableTokenizer, UntrainableTokenizer, UnusableWindows, UnknownLabel, ConstantTarget.
         MissingArtifact: a split is not there.
     """
     surveys = {name: survey(path) for name, path in splits.items()}
     chosen = choose_tokenizer(weights, max_length, trained, splits["train"], surveys["train"])
     tokenizer, size = chosen.tokenizer, chosen.tokenizer.get_vocab_size()
+    check_room(tokenizer, max_length, long_documents)
     tokenizer.save(str(folder / "tokenizer.json"))
-    labels = sorted(read_table(splits["train"], ["label"])["label"].unique())
+    targets = Targets.of_train(task, splits["train"])
     figures, whole = {}, {}
     for name, path in splits.items():
-        encoder = Encoder(tokenizer, max_length)
+        encoder = make_encoder(tokenizer, max_length, long_documents)
         num_batches = -(-len(surveys[name].hashes) // _BATCH)
         batches = progress(iter_table(path, _BATCH), f"Tokenizing {name}", num_batches)
-        write_split(folder, name, _encode(encoder, batches, labels, path), size)
+        write_split(folder, name, _encode(encoder, batches, targets, path), size)
         rows = surveys[name].first(SAMPLE_DOCUMENTS, SAMPLE_CHARACTERS)
         whole[name] = measure(tokenizer, read_texts(path, rows))
         figures[name] = {**summarise(folder, name, encoder.counts), **whole[name].describe()}
     return {
         "task": task,
-        "labels": labels,
-        "target": None,
+        "labels": targets.labels,
+        "target": targets.target,
         "max_length": max_length,
         "long_documents": long_documents,
         "pad_id": chosen.pad_id,
         "vocabulary_size": size,
         "tokenizer": chosen.description,
         "splits": figures,
-        "max_length_costs": max_length_costs(whole["train"], max_length, find_positions(weights), read_shape(weights)),
+        "max_length_costs": max_length_costs(
+            whole["train"], max_length, long_documents, find_positions(weights), read_shape(weights)
+        ),
     }
 
 
@@ -128,25 +127,20 @@ def describe(meta: dict[str, Any]) -> list[str]:
     kind = "tokenizer of the weights"
     if origin["kind"] == "trained":
         kind = f"{origin['algorithm']} trained on {origin['num_documents']:,} documents"
+    windows = "" if train["num_windows"] == train["num_documents"] else f"{train['num_windows']:,} windows, "
     return [
-        f"{train['num_documents']:,} train documents, {train['num_tokens']:,} tokens (median {train['tokens_p50']:g}), "
-        f"{train['fertility']:.2f} a word, {train['unknown_share']:.2%} unknown; {kind}, {meta['vocabulary_size']:,} "
-        "tokens",
+        f"{train['num_documents']:,} train documents, {windows}{train['num_tokens']:,} tokens "
+        f"(median {train['tokens_p50']:g}), {train['fertility']:.2f} a word, {train['unknown_share']:.2%} unknown; "
+        f"{kind}, {meta['vocabulary_size']:,} tokens",
         say_costs(meta["max_length_costs"]),
     ]
 
 
 def _encode(
-    encoder: Encoder, batches: Iterable[pd.DataFrame], labels: list[str], path: Path
-) -> Iterator[tuple[Encoded, NDArray[Any]]]:
-    """Tokens and label indices of each batch. Raises: UnknownLabel."""
-    index = {label: position for position, label in enumerate(labels)}
+    encoder: Encoder | LongEncoder, batches: Iterable[pd.DataFrame], targets: Targets, path: Path
+) -> Iterator[tuple[Encoded, NDArray[Any], Integers]]:
+    """Windows, labels and numbers of windows of each batch. Raises: UnknownLabel."""
     for batch in batches:
-        indices = batch["label"].map(index)
-        if indices.isna().any():
-            row = batch[indices.isna()].iloc[0]
-            raise UnknownLabel(
-                f"{path} has a document ({row['id']}) with the label {row['label']!r}, which no train document has. "
-                "Every class needs train documents: map the label (clean.labels) or split anew."
-            )
-        yield encoder.encode(batch["text"].tolist()), indices.to_numpy(np.uint32)
+        labels = targets.encode(batch, path)
+        encoded, num_windows = encoder.encode_windows(batch["text"].tolist())
+        yield encoded, labels, num_windows

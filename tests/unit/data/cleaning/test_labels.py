@@ -1,15 +1,18 @@
-"""Labels are trimmed, renamed and corrected, or told to be missing or unknown."""
+"""Labels are trimmed, split and renamed, or told to be missing, unknown or no number."""
 
-import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from textmill.data.cleaning.labels import (
     AmbiguousLabels,
-    Corrections,
     LabelRules,
-    UnfittingCorrection,
-    find_label_reason,
+    ManyLabelRules,
+    NumberRules,
+    UnusableName,
+    make_rules,
 )
+from textmill.tasks import split_labels
 
 
 @pytest.mark.parametrize(
@@ -70,52 +73,92 @@ def test_entries_that_lower_case_makes_one_must_agree():
     ],
 )
 def test_reasons(found, label, reason):
-    assert find_label_reason(found, label) == reason
+    assert LabelRules({"a": "a"}, "keep").reason(found, label) == reason
 
 
-def corrections(*rows, merge_into=None):
-    return Corrections(pd.DataFrame(rows, columns=["id", "label", "corrected"]), merge_into)
+def many(names=None, case="keep", separator=","):
+    return make_rules("multi_label", names, case, separator)
 
 
-def test_corrections_replace_labels_and_are_told():
-    table = corrections(("b", "neg", "pos"), ("c", "pos", "neg"))
-    assert table.apply(["a", "b"], ["neg", "neg"]) == ["neg", "pos"]
-    assert table.apply(["c", "d"], ["neg", "pos"]) == ["neg", "pos"]  # c is right in the source by now
-    table.check(None)
-    assert table.applied == [{"id": "b", "from": "neg", "to": "pos"}]
+@pytest.mark.parametrize(
+    ("rules", "found", "expected"),
+    [
+        (many(), "sport, rec ,hockey", "hockey|rec|sport"),
+        (many(), "sport,sport,,", "sport"),
+        (many(), "", ""),  # no label is an answer
+        (many(), None, ""),
+        (many(), " , ", ""),
+        (many(separator=";"), "a,b;c", "a,b|c"),
+        (many(separator="|"), "b|a", "a|b"),
+        (many(separator=" - "), "b - a-c", "a-c|b"),
+        (many(case="lower"), "B,a,A", "a|b"),
+        (many({"1": "pos", "2": "neg", "3": "neg"}), "3,2.0,1", "neg|pos"),
+        (many({"1": "pos"}), "1,2", None),
+        (many(), "a|b,c", None),
+        (many({"a|b": "ab"}), "a|b", "ab"),
+    ],
+)
+def test_several_labels(rules, found, expected):
+    assert isinstance(rules, ManyLabelRules)
+    assert rules.use(found) == expected
 
 
-def test_without_corrections_labels_pass():
-    table = corrections()
-    assert table.apply(["a"], [None]) == [None]
-    table.check(None)
-    assert table.applied == []
+def test_reasons_of_several_labels():
+    listed = many({"a": "x", "b": "y"})
+    assert listed.reason("a", listed.use("a")) is None
+    assert listed.reason(None, listed.use(None)) is None
+    assert listed.reason("a,c,d", listed.use("a,c,d")) == "unknown_label"
+    assert listed.unknown("a,c,d") == ["c", "d"]
+    assert many().reason("a|b", None) == "bar_in_label"
+    assert listed.allowed == {"x", "y"}
+    assert listed.tidy(" y | x|") == "x|y"
 
 
-@pytest.mark.parametrize(("label", "now"), [("other", "'other' now"), (None, "missing or not listed in clean.labels")])
-def test_a_label_that_changed_since_the_review_is_told(label, now):
-    with pytest.raises(UnfittingCorrection, match=rf"document b from 'neg' to 'pos', but its label is {now}"):
-        corrections(("b", "neg", "pos")).apply(["b"], [label])
+def test_a_label_to_use_must_not_hold_the_bar():
+    with pytest.raises(UnusableName, match=r"clean\.labels gives the label 'a\|b'.*no.* may hold '\|'"):
+        many({"a": "a|b"})
+    assert make_rules("single_label", {"a": "a|b"}, "keep", ",").use("a") == "a|b"
 
 
-def test_a_corrected_label_that_is_none_is_told():
-    table = corrections(("b", "neg", "psoitive"))
-    table.apply(["a", "b"], ["pos", "neg"])
-    for allowed in (None, {"pos", "neg"}):
-        with pytest.raises(UnfittingCorrection, match=r"document b the label 'psoitive', .* labels: 'neg', 'pos'"):
-            table.check(allowed)
-    table.check({"psoitive"})
+@given(st.lists(st.text("abc .", min_size=1, max_size=5), max_size=6))
+def test_several_labels_come_back_each_once(labels):
+    used = many().use(" ,".join(labels))
+    assert set(split_labels(used)) == {label.strip() for label in labels} - {""}
+    assert used == many(separator="|").use(used)
 
 
-def test_corrections_of_documents_that_are_not_there_are_told():
-    table = corrections(("b", "neg", "pos"), ("c", "neg", "pos"))
-    table.apply(["a"], ["pos"])
-    with pytest.raises(UnfittingCorrection, match=r"document b, which is not in the data \(nor are 1 more\)"):
-        table.check(None)
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        ("3", "3.0"),
+        (" -0.50\n", "-0.5"),
+        ("1e-3", "0.001"),
+        ("-0", "0.0"),
+        ("0.1", "0.1"),
+        ("1e999", None),
+        ("nan", None),
+        ("inf", None),
+        ("1_000", None),
+        ("3,5", None),
+        ("five", None),
+        ("5 %", None),
+    ],
+)
+def test_numbers(found, expected):
+    rules = make_rules("regression", None, "keep", ",")
+    assert isinstance(rules, NumberRules)
+    assert rules.use(found) == expected
+    assert rules.reason(found, expected) == (None if expected else "not_a_number")
+    assert rules.allowed is None
 
 
-def test_a_rare_label_was_reviewed_under_the_name_that_it_is_merged_into():
-    table = corrections(("b", "other", "pos"), ("c", "pos", "other"), merge_into="other")
-    assert table.apply(["a", "b", "c"], ["pos", "rare", "pos"]) == ["pos", "pos", "other"]
-    table.check({"pos", "rare"})
-    assert table.applied == [{"id": "b", "from": "rare", "to": "pos"}, {"id": "c", "from": "pos", "to": "other"}]
+@pytest.mark.parametrize("found", [None, "", "  "])
+def test_a_number_that_is_not_there(found):
+    assert NumberRules().reason(found, NumberRules().use(found)) == "missing_label"
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_numbers_are_kept_to_the_last_digit(number):
+    used = NumberRules().use(repr(number))
+    assert float(used) == number
+    assert NumberRules().use(used) == used

@@ -15,6 +15,7 @@ def settlement(**changes):
     reasons = [KEPT, KEPT, CODES["duplicate"], CODES["conflicting_labels"], KEPT, CODES["missing_label"]]
     settled = {
         "ids": np.arange(1, 7, dtype=np.uint64),
+        "task": "single_label",
         "names": ["x", "y", "r"],
         "label": np.array([0, 1, 0, 1, 1, -1], np.int32),
         "found_label": np.array([0, 1, 0, 1, 2, -1], np.int32),

@@ -23,14 +23,14 @@ BANDING = choose_banding(0.8, 3, 112)
 WORDS = [f"w{i}" for i in range(40)]
 
 
-def settle(table, *, folder=None, action="quarantine", drop=True, rare=NONE_RARE, batch_size=3):
+def settle(table, *, folder=None, action="quarantine", drop=True, rare=NONE_RARE, batch_size=3, task="single_label"):
     """Judge rows of text, label, split and reason. Returns the settlement, and the batches as they were."""
     table = pd.DataFrame(table, columns=["text", "label", "split", "reason"]).astype(object)
     table = table.where(table.notna(), None).assign(id=[f"{i:016x}" for i in range(1, len(table) + 1)])
     table["cluster"] = [cluster_of(text) for text in table["text"]]
     batches = [table[i : i + batch_size].reset_index(drop=True) for i in range(0, len(table), batch_size)]
     index = None if folder is None else NearDuplicateIndex(folder, 0.8)
-    verdicts = Verdicts(drop_duplicates=drop, near=index, near_action=action, rare=rare)
+    verdicts = Verdicts(drop_duplicates=drop, near=index, near_action=action, rare=rare, task=task)
     for batch in batches:
         verdicts.note_unknown(batch["label"][batch["reason"] == "unknown_label"])
         verdicts.add(
@@ -223,3 +223,73 @@ def test_every_row_is_either_kept_or_quarantined(tmp_path_factory, rows, action,
         assert not kept["cluster"][[own[i][2] != "test" for i in kept["id"]]].duplicated().any() or action == "group"
     if rare.action == "quarantine":
         assert min(summary["labels"].values()) >= 2
+
+
+def pairs(*rows):
+    return [(text, label, None, None) for text, label in rows]
+
+
+def test_equal_sets_of_labels_agree_and_others_conflict():
+    rows = pairs(("a", "x|y"), ("A", "x|y"), ("b", "x|y"), ("B", "x"), ("c", ""), ("c ", ""), ("d", "x"), ("d", ""))
+    told, stays = fates(*settle(rows, task="multi_label"))
+    assert {number: reason for number, (reason, _) in told.items()} == {
+        2: "duplicate",
+        3: "conflicting_labels",
+        4: "conflicting_labels",
+        6: "duplicate",
+        7: "conflicting_labels",
+        8: "conflicting_labels",
+    }
+    assert stays == [1, 5]
+
+
+RARELY = pairs(("a", "x|y"), ("b", "x"), ("c", "y|z"), ("d", "z|q"), ("e", "x|y|q"), ("f", ""), ("g", "w"))
+
+
+def test_rare_labels_among_several():
+    """x and y have three documents; z and q two, w one."""
+    with pytest.raises(TooRare, match=r"3 of 5 labels .* 'z' \(2\), 'q' \(2\), 'w' \(1\)"):
+        settle(RARELY, task="multi_label", rare=RareLabels(3, "error", None))
+    settlement, batches = settle(RARELY, task="multi_label", rare=RareLabels(3, "merge", "other"))
+    kept = pd.concat(settlement.keep(batches))
+    assert kept["label"].tolist() == ["x|y", "x", "other|y", "other", "other|x|y", "", "other"]
+    summary = settlement.summary(Counter(), [])
+    assert summary["labels"] == {"other": 4, "x": 3, "y": 3}
+    assert summary["merged_labels"] == {"q": 2, "w": 1, "z": 2}
+    assert summary["unlabelled"] == 1
+    assert summary["target"] is None
+
+
+def test_what_a_rare_label_takes_away_may_make_another_rare():
+    """Without w, z and q, whose documents go, y has one document left and goes too, and x keeps one."""
+    rare = RareLabels(2, "quarantine", None)
+    rows = pairs(("a", "x"), ("b", "x|w"), ("c", "y|w1"), ("d", "y"), ("e", "v"), ("f", "v"), ("g", ""))
+    told, stays = fates(*settle(rows, task="multi_label", rare=rare))
+    assert {reason for reason, _ in told.values()} == {"rare_label"}
+    assert stays == [5, 6, 7]
+
+
+def test_numbers():
+    rows = pairs(("a", "1.0"), ("A", "1.0"), ("b", "1.0"), ("b", "2.0"), ("c", "-3.5"), ("d", "7.0"))
+    settlement, batches = settle(rows, task="regression", rare=RareLabels(1, "error", None))
+    told, stays = fates(settlement, batches)
+    assert told == {2: ["duplicate", 1], 3: ["conflicting_labels", None], 4: ["conflicting_labels", None]}
+    summary = settlement.summary(Counter(), [])
+    assert (summary["labels"], summary["merged_labels"], summary["unlabelled"]) == ({}, {}, 0)
+    std = np.std([1, -3.5, 7])
+    assert summary["target"] == {"min": -3.5, "max": 7.0, "mean": 1.5, "std": pytest.approx(std)}
+    assert stays == [1, 5, 6]
+
+
+@pytest.mark.parametrize(
+    ("task", "labels", "message"),
+    [
+        ("multi_label", ["x|y", "x|y"], r"All 2 documents .* have the labels 'x\|y' .* data\.label_separator"),
+        ("multi_label", ["x", ""], "there must be two labels"),
+        ("multi_label", ["", ""], "there must be two labels"),
+        ("regression", ["2.0", "2.0"], r"All 2 documents .* have the number 2\.0"),
+    ],
+)
+def test_nothing_to_learn(task, labels, message):
+    with pytest.raises(NothingToLearn, match=message):
+        settle(pairs(*zip(["one text", "another"], labels, strict=True)), task=task)

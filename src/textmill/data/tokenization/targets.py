@@ -1,0 +1,89 @@
+"""The label column of a split as the array that training reads, by task."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from textmill.artifacts import read_table
+from textmill.errors import UserError
+from textmill.tasks import Task, split_labels
+
+
+class UnknownLabel(UserError):
+    """A split has a class that the train split lacks."""
+
+
+class ConstantTarget(UserError):
+    """Regression on a number that is the same for every train document."""
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What the train split says of the labels.
+
+    Attributes:
+        labels: sorted; none for regression.
+        target: regression: mean and std (of the population) of the numbers; else None.
+    """
+
+    task: Task
+    labels: list[str]
+    target: dict[str, float] | None
+
+    @classmethod
+    def of_train(cls, task: Task, path: Path) -> "Targets":
+        """Raises: MissingArtifact, ConstantTarget."""
+        column = read_table(path, ["label"])["label"]
+        if task == "regression":
+            return cls(task, [], _describe(column.to_numpy(np.float64), path))
+        distinct = column.unique()
+        if task == "multi_label":
+            return cls(task, sorted({label for joined in distinct for label in split_labels(joined)}), None)
+        return cls(task, sorted(distinct), None)
+
+    def encode(self, batch: pd.DataFrame, path: Path) -> NDArray[Any]:
+        """The label column of N documents: uint32 [N], uint8 [N, C] (one where a document has a label) or float32 [N].
+
+        Args:
+            batch: columns id and label of the table at `path`.
+
+        Raises: UnknownLabel.
+        """
+        if self.task == "regression":
+            return batch["label"].to_numpy(np.float32)
+        index = {label: position for position, label in enumerate(self.labels)}
+        if self.task == "single_label":
+            indices = batch["label"].map(index)
+            if indices.isna().any():
+                row = batch[indices.isna()].iloc[0]
+                raise _unknown(path, row["id"], row["label"])
+            return indices.to_numpy(np.uint32)
+        multi_hot = np.zeros((len(batch), len(self.labels)), np.uint8)
+        for row_C, identifier, joined in zip(multi_hot, batch["id"], batch["label"], strict=True):
+            for label in split_labels(joined):
+                if label not in index:
+                    raise _unknown(path, identifier, label)
+                row_C[index[label]] = 1
+        return multi_hot
+
+
+def _describe(numbers: NDArray[np.float64], path: Path) -> dict[str, float]:
+    mean, std = float(numbers.mean()), float(numbers.std())
+    # Equal numbers may have a deviation by rounding.
+    if std <= 1e-9 * max(1.0, abs(mean)):
+        raise ConstantTarget(
+            f"Every document of {path} has the number {numbers[0]:g} for a label, so that there is nothing to learn. "
+            "data.label must name a column whose numbers differ; data.where may have left one of them only."
+        )
+    return {"mean": mean, "std": std}
+
+
+def _unknown(path: Path, identifier: str, label: str) -> UnknownLabel:
+    return UnknownLabel(
+        f"{path} has a document ({identifier}) with the label {label!r}, which no train document has. "
+        "Every class needs train documents: map the label (clean.labels) or split anew."
+    )

@@ -1,0 +1,112 @@
+"""A bidirectional LSTM over the tokens, and the largest value of each of its features.
+
+Hochreiter, Schmidhuber: Long Short-Term Memory, 1997 (https://doi.org/10.1162/neco.1997.9.8.1735); pooled by the
+maximum as in Conneau et al.: Supervised Learning of Universal Sentence Representations, EMNLP 2017
+(https://aclanthology.org/D17-1070).
+
+Shape suffixes: W windows (documents, or parts of them), T tokens, D width of embeddings, H hidden size, C classes.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from textmill.models.embeddings import build_embeddings, max_over_tokens, new_embeddings
+
+
+class PackedLstm(nn.LSTM):
+    """A bidirectional LSTM that takes padded documents and computes each as if it were alone."""
+
+    def __init__(self, width: int, hidden_size: int, num_layers: int):
+        super().__init__(width, hidden_size, num_layers, batch_first=True, bidirectional=True)
+        with torch.no_grad():
+            for name, parameter in self.named_parameters():
+                parameter.zero_()
+                gates = parameter.chunk(4)  # input, forget, cell, output
+                if name.startswith("weight"):
+                    for gate in gates:
+                        nn.init.xavier_uniform_(gate)
+                elif name.startswith("bias_ih"):
+                    # Remember until told otherwise: Jozefowicz et al., 2015 (proceedings.mlr.press/v37/jozefowicz15).
+                    gates[1].fill_(1.0)
+
+    def forward(self, states_WTD: Tensor, lengths_W: Tensor) -> Tensor:  # type: ignore[override]
+        """Return states [W, T, 2H], zero on padding.
+
+        Args:
+            lengths_W: tokens of each document, at least one.
+        """
+        packed = pack_padded_sequence(states_WTD, lengths_W.cpu(), batch_first=True, enforce_sorted=False)
+        output, _ = super().forward(packed)
+        return pad_packed_sequence(output, batch_first=True, total_length=states_WTD.shape[1])[0]
+
+
+class Lstm(nn.Module):
+    """Embeddings, layers of bidirectional LSTM, max over the document's tokens and a linear head, with dropout between.
+
+    Documents are padded on the right.
+    """
+
+    family = "lstm"
+    compression: frozenset[str] = frozenset()
+
+    def __init__(self, embeddings: nn.Embedding, hidden_size: int, num_layers: int, num_labels: int):
+        super().__init__()
+        self.embeddings = embeddings
+        self.lstm = PackedLstm(embeddings.embedding_dim, hidden_size, num_layers)
+        self.dropout = nn.Dropout(0.0)
+        self.head = nn.Linear(2 * hidden_size, num_labels)
+        nn.init.xavier_uniform_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+
+    @classmethod
+    def build(
+        cls, settings: Mapping[str, Any], *, tokens: Path, weights: Path, pretrained: Path | None, num_labels: int
+    ) -> "Lstm":
+        """A new model for the tokens; see `build_embeddings`. Raises: UnusableWeights."""
+        embeddings = build_embeddings(settings, tokens=tokens, weights=weights, pretrained=pretrained)
+        return cls(embeddings, settings["hidden_size"], settings["num_layers"], num_labels)
+
+    @classmethod
+    def from_architecture(cls, architecture: dict[str, Any]) -> "Lstm":
+        """Build an untrained model of the shape that `architecture` describes."""
+        embeddings = new_embeddings(architecture["vocabulary_size"], architecture["embedding_size"])
+        return cls(embeddings, architecture["hidden_size"], architecture["num_layers"], architecture["num_labels"])
+
+    def architecture(self) -> dict[str, Any]:
+        """What `from_architecture` needs, as plain JSON."""
+        return {
+            "vocabulary_size": self.embeddings.num_embeddings,
+            "embedding_size": self.embeddings.embedding_dim,
+            "hidden_size": self.lstm.hidden_size,
+            "num_layers": self.lstm.num_layers,
+            "num_labels": self.head.out_features,
+        }
+
+    def set_dropout(self, rate: float) -> None:
+        """Set the dropout before, between and after the layers; within a layer, from token to token, there is none."""
+        self.dropout.p = rate
+        self.lstm.dropout = rate if self.lstm.num_layers > 1 else 0.0
+
+    def depth_groups(self) -> list[list[nn.Parameter]]:
+        """Parameters from the input to the output: embeddings, each layer, head."""
+        layers = [
+            [parameter for name, parameter in self.lstm.named_parameters() if _layer(name) == layer]
+            for layer in range(self.lstm.num_layers)
+        ]
+        return [list(self.embeddings.parameters()), *layers, list(self.head.parameters())]
+
+    def forward(self, input_ids_WT: Tensor, attention_mask_WT: Tensor) -> Tensor:
+        """Return logits of shape [W, C], float32 or the autocast type."""
+        embedded_WTD = self.dropout(self.embeddings(input_ids_WT))
+        states_WTH = self.lstm(embedded_WTD, attention_mask_WT.sum(1))
+        return self.head(self.dropout(max_over_tokens(states_WTH, attention_mask_WT)))
+
+
+def _layer(name: str) -> int:
+    """0 for `weight_ih_l0` and `weight_ih_l0_reverse`."""
+    return int(name.removesuffix("_reverse").rpartition("_l")[2])

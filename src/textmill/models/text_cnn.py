@@ -1,0 +1,87 @@
+"""Convolutions of several widths over the tokens, and the largest answer of each filter.
+
+Kim: Convolutional Neural Networks for Sentence Classification, EMNLP 2014 (https://aclanthology.org/D14-1181).
+
+Shape suffixes: W windows (documents, or parts of them), T tokens, D width of embeddings, F filters of all widths,
+C classes.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from textmill.models.embeddings import build_embeddings, new_embeddings
+
+
+class TextCnn(nn.Module):
+    """Embeddings, a convolution for each width, ReLU, max over time, dropout and a linear head.
+
+    A filter begins at every token of the document and sees zeros behind its end, so that a document which is shorter
+    than a filter has an answer too, and padding is never seen nor chosen.
+    """
+
+    family = "text_cnn"
+    compression: frozenset[str] = frozenset()
+
+    def __init__(self, embeddings: nn.Embedding, widths: Sequence[int], num_filters: int, num_labels: int):
+        super().__init__()
+        self.embeddings = embeddings
+        self.convolutions = nn.ModuleList(nn.Conv1d(embeddings.embedding_dim, num_filters, width) for width in widths)
+        self.dropout = nn.Dropout(0.0)
+        self.head = nn.Linear(num_filters * len(widths), num_labels)
+        for convolution in self.convolutions:
+            nn.init.kaiming_uniform_(convolution.weight, nonlinearity="relu")  # He et al., 2015, for ReLU
+            nn.init.zeros_(convolution.bias)
+        nn.init.xavier_uniform_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+
+    @classmethod
+    def build(
+        cls, settings: Mapping[str, Any], *, tokens: Path, weights: Path, pretrained: Path | None, num_labels: int
+    ) -> "TextCnn":
+        """A new model for the tokens; see `build_embeddings`. Raises: UnusableWeights."""
+        embeddings = build_embeddings(settings, tokens=tokens, weights=weights, pretrained=pretrained)
+        return cls(embeddings, settings["widths"], settings["num_filters"], num_labels)
+
+    @classmethod
+    def from_architecture(cls, architecture: dict[str, Any]) -> "TextCnn":
+        """Build an untrained model of the shape that `architecture` describes."""
+        embeddings = new_embeddings(architecture["vocabulary_size"], architecture["embedding_size"])
+        return cls(embeddings, architecture["widths"], architecture["num_filters"], architecture["num_labels"])
+
+    def architecture(self) -> dict[str, Any]:
+        """What `from_architecture` needs, as plain JSON."""
+        return {
+            "vocabulary_size": self.embeddings.num_embeddings,
+            "embedding_size": self.embeddings.embedding_dim,
+            "widths": [convolution.kernel_size[0] for convolution in self._convolutions()],
+            "num_filters": self._convolutions()[0].out_channels,
+            "num_labels": self.head.out_features,
+        }
+
+    def set_dropout(self, rate: float) -> None:
+        """Set the dropout of the pooled features, as in the paper."""
+        self.dropout.p = rate
+
+    def depth_groups(self) -> list[list[nn.Parameter]]:
+        """Parameters from the input to the output: embeddings, convolutions, head."""
+        return [list(part.parameters()) for part in (self.embeddings, self.convolutions, self.head)]
+
+    def forward(self, input_ids_WT: Tensor, attention_mask_WT: Tensor) -> Tensor:
+        """Return logits of shape [W, C], float32 or the autocast type."""
+        mask_W1T = attention_mask_WT.unsqueeze(1)
+        embedded_WTD = self.embeddings(input_ids_WT)
+        embedded_WDT = embedded_WTD.transpose(1, 2) * mask_W1T.to(embedded_WTD.dtype)
+        pooled = []
+        for convolution in self._convolutions():
+            seen_WDT = F.pad(embedded_WDT, (0, convolution.kernel_size[0] - 1))
+            found_WFT = F.relu(convolution(seen_WDT)) * mask_W1T  # zero, which no answer is below
+            pooled.append(found_WFT.amax(2))
+        return self.head(self.dropout(torch.cat(pooled, dim=1)))
+
+    def _convolutions(self) -> list[Any]:
+        return list(self.convolutions)

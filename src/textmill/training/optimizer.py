@@ -1,0 +1,91 @@
+"""AdamW over parameter groups, and the schedule of its learning rate.
+
+A group is told by depth, which decides the learning rate, and by whether weights decay in it.
+"""
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import torch
+from torch import nn
+
+from textmill.errors import UserError
+from textmill.training.settings import Hyperparameters, Schedule, Settings
+
+
+class TooManyFrozen(UserError):
+    """More layers are to be frozen than the model has."""
+
+
+def build_optimizer(model: nn.Module, hyper: Hyperparameters, settings: Settings) -> torch.optim.AdamW:
+    """AdamW over the model's trainable parameters; the lowest `freeze_layers` are frozen first.
+
+    `model.depth_groups()` lists parameters from the embeddings to the head. The head learns at `learning_rate`, each
+    group below at `layer_decay` times the rate of the one above it (Howard and Ruder 2018, discriminative
+    fine-tuning). Matrices decay by `weight_decay`; biases, norms and all else of one dimension do not.
+
+    Raises: TooManyFrozen.
+    """
+    depths: list[list[nn.Parameter]] = cast(Any, model).depth_groups()
+    freeze(depths, settings.freeze_layers)
+    groups: list[dict[str, Any]] = []
+    for height, parameters in enumerate(reversed(depths)):
+        rate = hyper.learning_rate * settings.layer_decay**height
+        for decay, members in (
+            (hyper.weight_decay, [p for p in parameters if p.requires_grad and p.ndim > 1]),
+            (0.0, [p for p in parameters if p.requires_grad and p.ndim <= 1]),
+        ):
+            if members:
+                groups.append({"params": members, "lr": rate, "weight_decay": decay})
+    grouped = {id(parameter) for group in groups for parameter in group["params"]}
+    assert grouped == {id(p) for p in model.parameters() if p.requires_grad}, "depth_groups() misses parameters"
+    return torch.optim.AdamW(_merged(groups), lr=hyper.learning_rate, fused=not _scales_gradients(settings.precision))
+
+
+def freeze(depths: Sequence[Sequence[nn.Parameter]], num_layers: int) -> None:
+    """Freeze the embeddings and this many layers above them; 0 freezes nothing.
+
+    Args:
+        depths: the embeddings first, then the layers, the head last.
+
+    Raises: TooManyFrozen.
+    """
+    most = len(depths) - 2
+    if num_layers > most:
+        raise TooManyFrozen(
+            f"training.freeze_layers is {num_layers}, but the model has {most} layers between embeddings and head. "
+            f"Allowed: 0 (train everything) to {most} (train the head alone)."
+        )
+    for parameters in depths[: num_layers + 1] if num_layers else []:
+        for parameter in parameters:
+            parameter.requires_grad_(False)
+
+
+def build_scheduler(
+    optimizer: torch.optim.Optimizer, schedule: Schedule, warmup_fraction: float, num_steps: int
+) -> torch.optim.lr_scheduler.LRScheduler:
+    """Linear warm-up over `warmup_fraction` of the steps, then linear or cosine decay to zero, or none.
+
+    Each group keeps its proportion to the others. Step it after every optimizer step.
+    """
+    from transformers import get_scheduler
+
+    name = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_warmup"}[schedule]
+    num_warmup_steps = int(warmup_fraction * num_steps)
+    return get_scheduler(name, optimizer, num_warmup_steps=num_warmup_steps, num_training_steps=num_steps)
+
+
+def _merged(groups: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Groups of the same rate and decay as one: a fused step is one call a group."""
+    merged: dict[tuple[float, float], dict[str, Any]] = {}
+    for group in groups:
+        key = (group["lr"], group["weight_decay"])
+        merged.setdefault(key, {**group, "params": []})["params"].extend(group["params"])
+    return list(merged.values())
+
+
+def _scales_gradients(precision: str) -> bool:
+    """Whether training is in fp16, where the fused step unscales gradients itself, after they were clipped."""
+    if precision == "auto":
+        return torch.cuda.is_available() and not torch.cuda.is_bf16_supported()
+    return precision == "16-mixed"

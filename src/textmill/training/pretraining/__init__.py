@@ -1,0 +1,1 @@
+"""Language modelling on the user's own text: masked (encoders) or causal (decoders)."""

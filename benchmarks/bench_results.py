@@ -93,7 +93,9 @@ def _name(row: dict[str, Any]) -> tuple[str, str, str | None]:
     return row["data"], row["family"], row["variant"]
 
 
-def fill(data: str, family: str, variant: str | None, changes: dict[str, Any], seeds: list[int], cache: Path | None):
+def fill(
+    data: str, family: str, variant: str | None, changes: dict[str, Any], seeds: list[int], cache: Path | None
+) -> None:
     """Measure the seeds that the row lacks, and keep each as it comes."""
     settings = settings_of(data, family, variant) | changes
     row: dict[str, Any] = {"data": data, "family": family, "variant": variant, "settings": settings, "runs": []}
@@ -110,10 +112,10 @@ def fill(data: str, family: str, variant: str | None, changes: dict[str, Any], s
         if cache:
             run(folder, "dvc", "config", "--local", "cache.dir", str(cache.resolve()))
         for seed in missing:
-            row["runs"].append(measure(folder, family, seed, settings))
-            row["runs"].sort(key=lambda measured: measured["seed"])
+            measured = measure(folder, family, seed, settings)
+            print(f"{data}, {family}{f', {variant}' if variant else ''}: {measured}", flush=True)
+            row["runs"] = sorted([*row["runs"], measured], key=lambda one: one["seed"])
             keep(row)
-            print(row["runs"][-1] if len(row["runs"]) == 1 else [r for r in row["runs"] if r["seed"] == seed][0])
 
 
 def main() -> None:

@@ -1,9 +1,9 @@
-"""Labels that the baseline's out-of-fold probabilities doubt.
+"""Labels that the baseline's out-of-fold answers doubt.
 
 Reads: data/splits/train.parquet, data/out_of_fold.parquet.
 Writes: data/audit/label_issues.parquet (rank, id, text, label, suggested, self_confidence, confidence),
     data/audit/summary.json (counts).
-Params: none.
+Params: task.
 """
 
 from pipeline import Params, Paths, main
@@ -13,13 +13,16 @@ from textmill.baseline.label_audit import LABEL_ISSUES, add_texts, find_issues, 
 
 def run(params: Params, paths: Paths) -> None:
     out_of_fold = read_table(paths.out_of_fold)
-    issues = find_issues(out_of_fold)
-    summary = summarise_issues(issues, out_of_fold)
+    issues = find_issues(out_of_fold, params.task)
+    summary = summarise_issues(issues, out_of_fold, params.task)
     write_table(paths.label_issues, add_texts(issues, iter_table(paths.split("train"))), LABEL_ISSUES)
     write_json(paths.label_audit, summary)
+    agrees = f"agrees with {summary['agreement']:.1%} of all labels"
+    if params.task == "regression":
+        agrees = f"explains {summary['agreement']:.1%} of the variance"
     print(
         f"audit: {summary['num_issues']} of {summary['num_documents']} labels are doubtful ({summary['share']:.1%}); "
-        f"the baseline agrees with {summary['agreement']:.1%} of all labels"
+        f"the baseline {agrees}"
     )
 
 

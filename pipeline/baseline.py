@@ -18,6 +18,7 @@ CODE = [
     "baseline/tfidf.py",
     "baseline/truth.py",
     "bundle.py",
+    "evaluation/answers.py",
     "evaluation/calibration.py",
     "evaluation/thresholds.py",
     "tasks.py",

@@ -1,47 +1,54 @@
 """Make one variant by its recipe: `python -m pipeline.compress NAME`.
 
+A recipe whose methods do not apply to the active family makes none, and says why.
+
 Reads:  models/PARENT, data/tokens
-Writes: models/NAME (bundle/, and torch/ unless the recipe ends on ONNX); its run in MLflow
+Writes: models/NAME (bundle/, and torch/ unless the recipe ends on ONNX; or skipped.json); its run in MLflow
 Params: project, seed, training, compress.recipes.NAME
 """
 
 import shutil
 import sys
+from pathlib import Path
+from typing import Any
 
 from pipeline import Params, Paths, alone, main
 from textmill import tracking
 from textmill.artifacts import read_json, size_mb
 
 CODE = [
+    "bundle.py",
     "compression",
     "data/batches.py",
     "data/tokens.py",
     "evaluation/calibration.py",
+    "evaluation/thresholds.py",
     "models",
     "runtime.py",
+    "tasks.py",
     "training",
 ]
 
 
 def run(params: Params, paths: Paths, name: str) -> None:
-    from textmill.compression.recipes import Step, run_recipe
-    from textmill.compression.recovery import Recovery
-    from textmill.training.builders import settings
-    from textmill.training.fit import TrainingData
-    from textmill.training.lit_module import Hyperparameters
+    from textmill.compression.recipes import Step, adopt_bundle, run_recipe, why_not
+    from textmill.compression.skipping import write_skipped
 
     recipe = params.compress.recipes[name]
     steps = [Step(step.method, step.model_dump(exclude={"method"})) for step in recipe.steps]
     parent = paths.model(recipe.parent)
+    if reason := why_not(steps, parent):
+        write_skipped(paths.model(name), reason)
+        print(f"compress: {name} is skipped: {reason}")
+        return
     declared = {
         "seed": params.seed,
         "recipe": recipe.model_dump(by_alias=True),
         "training": params.training.model_dump(),
     }
     lineage = tracking.lineage("compress", declared, CODE, [parent, paths.tokens])
-    description = read_json(parent / "torch/model.json")
     checkpoints = paths.checkpoints(lineage["key"])
-
+    description = _describe(parent)
     with (
         alone(paths, "compress"),
         tracking.model_run(
@@ -49,18 +56,37 @@ def run(params: Params, paths: Paths, name: str) -> None:
         ) as active,
     ):
         tracking.log(params={"from": recipe.parent, "steps": [step.method for step in steps]})
-        recovery = Recovery(
-            data=TrainingData.open(paths.tokens),
-            settings=settings(params, epochs=1, patience=1),  # a step sets its own
-            hyper=Hyperparameters(**description["hyperparameters"]),
-            checkpoints=checkpoints,
-            logger=tracking.lightning_logger(active),
-        )
-        run_recipe(steps, parent, paths.model(name), paths.tokens, recovery, lineage)
+        if (parent / "torch").exists():
+            recovery = _recovery(params, paths, description, checkpoints, tracking.lightning_logger(active))
+            run_recipe(steps, parent, paths.model(name), paths.tokens, recovery, lineage)
+        else:
+            adopt_bundle(parent, paths.model(name), lineage)
         size = size_mb(paths.bundle(name))
         tracking.log(metrics={"size_mb": size})
     shutil.rmtree(checkpoints, ignore_errors=True)
     print(f"{name}: {' -> '.join([recipe.parent, *(step.method for step in steps), name])}, bundle of {size:.1f} MB")
+
+
+def _describe(parent: Path) -> dict[str, Any]:
+    """model.json of a network, bundle.json of the TF-IDF model, which has no other."""
+    network = parent / "torch/model.json"
+    described: dict[str, Any] = read_json(network if network.exists() else parent / "bundle/bundle.json")
+    return described
+
+
+def _recovery(params: Params, paths: Paths, description: dict[str, Any], checkpoints: Path, logger: Any) -> Any:
+    from textmill.compression.recovery import Recovery
+    from textmill.training.builders import settings
+    from textmill.training.fit import TrainingData
+    from textmill.training.settings import Hyperparameters
+
+    return Recovery(
+        data=TrainingData.open(paths.tokens),
+        settings=settings(params, epochs=1, patience=1),  # a step sets its own
+        hyper=Hyperparameters(**description["hyperparameters"]),
+        checkpoints=checkpoints,
+        logger=logger,
+    )
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 Reads: data/tokens, data/splits/train.parquet, data/splits/folds.parquet, models/search/best.json, models/pretrained,
     the weights.
 Writes: reports/crossvalidation.json; its run in MLflow.
-Params: project, seed, task, model, training, train.trainer, crossvalidate.
+Params: project, seed, task, model, training, crossvalidate.
 """
 
 import shutil
@@ -19,12 +19,20 @@ from textmill.tasks import PRIMARY, PRIMARY_NAMES
 if TYPE_CHECKING:
     from textmill.training.crossvalidation import Fold
 
-CODE = ["data/batches.py", "data/tokens.py", "models", "training"]
+CODE = ["data/batches.py", "data/bucketing.py", "data/tokens.py", "models", "tasks.py", "training"]
+BASELINE = (
+    "The baseline has no training to repeat here: stage baseline fits it once per fold in every run, and "
+    "data/audit/summary.json says how well it did on what it had not seen."
+)
 
 
 def run(params: Params, paths: Paths) -> None:
     if not params.crossvalidate.enabled:
         write_json(paths.crossvalidation, {"enabled": False})
+        return
+    if params.model.family == "baseline":
+        write_json(paths.crossvalidation, {"enabled": False, "reason": BASELINE})
+        print(f"crossvalidate: {BASELINE}")
         return
     from textmill.training.seeds import spread
 
@@ -48,9 +56,10 @@ def _folds(params: Params, paths: Paths) -> "list[Fold]":
     from textmill.training.builders import build_model, settings
     from textmill.training.crossvalidation import cross_validate
     from textmill.training.dataset import TrainingData
+    from textmill.training.seeds import spread
     from textmill.training.settings import Hyperparameters
 
-    data = TrainingData.open(paths.tokens)
+    data = TrainingData.open(paths.tokens, paths.pretrained)
     ids = read_table(paths.split("train"), ["id"])["id"]
     fold_of = read_table(paths.folds).set_index("id")["fold"]
     assert len(ids) == len(data.train), "token arrays have the rows of the train split"
@@ -60,7 +69,6 @@ def _folds(params: Params, paths: Paths) -> "list[Fold]":
         "task": params.task,
         "model": {params.model.family: params.family_settings.model_dump()},
         "training": params.training.model_dump(),
-        "trainer": params.train.trainer.model_dump(),
         "crossvalidate": params.crossvalidate.model_dump(),
     }
     lineage = tracking.lineage(
@@ -78,7 +86,9 @@ def _folds(params: Params, paths: Paths) -> "list[Fold]":
             checkpoints=checkpoints,
             progress="crossvalidate",
         )
+        figures = spread([fold.score for fold in folds])
         tracking.log(metrics={f"fold_{number}_score": fold.score for number, fold in enumerate(folds, start=1)})
+        tracking.log(metrics={f"{name}_score": value for name, value in figures.items() if value is not None})
     shutil.rmtree(checkpoints)
     return folds
 

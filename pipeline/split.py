@@ -2,7 +2,7 @@
 
 Reads: data/clean/documents.parquet.
 Writes: data/splits/train.parquet, validation.parquet, test.parquet, folds.parquet (id and fold of train).
-Params: seed, split.
+Params: seed, split, task.
 """
 
 import pandas as pd
@@ -19,9 +19,10 @@ def run(params: Params, paths: Paths) -> None:
     settings = params.split
     shares = {name: getattr(settings, name) for name in SPLITS}
     keys = read_table(paths.clean_documents, KEYS)
-    splits = assign_splits(keys, shares, params.seed, settings.method)
+    splits = assign_splits(keys, shares, params.seed, settings.method, params.task)
     in_train = (splits == "train").to_numpy()
-    folds = assign_folds(keys.loc[in_train, ["label", "group", "cluster"]], settings.num_folds, params.seed)
+    of_train = keys.loc[in_train, ["label", "group", "cluster"]]
+    folds = assign_folds(of_train, settings.num_folds, params.seed, params.task)
     counts = write_splits(paths.clean_documents, splits, {name: paths.split(name) for name in SPLITS})
     write_table(paths.folds, pd.DataFrame({"id": keys["id"][in_train], "fold": folds}), FOLDS)
     shown = ", ".join(f"{count} {name} ({count / len(keys):.1%})" for name, count in counts.items())

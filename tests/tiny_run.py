@@ -12,11 +12,12 @@ from typing import Any
 import pandas as pd
 from ruamel.yaml import YAML
 
-from tests.corpora import movie_reviews
+from tests.task_documents import documents_of
 from tests.tiny_bundle import tiny_bundle
 from textmill.artifacts import DOCUMENTS, write_json, write_table
 from textmill.config import Params, load_params
-from textmill.evaluation.report import Settings, evaluate
+from textmill.evaluation.primary import name_primary
+from textmill.evaluation.report import Settings, evaluate, skip
 from textmill.evaluation.selection import Budget, Candidate, select
 from textmill.paths import Paths
 
@@ -25,12 +26,22 @@ PROJECT = "tiny"
 MODELS = ("full", "int8", "baseline")
 
 
-def tiny_run(root: Path, *, state: Path | None = None, noise: float = 0.0, seed: int = 0, **changes: Any) -> Paths:
+def tiny_run(
+    root: Path,
+    *,
+    state: Path | None = None,
+    task: str = "single_label",
+    noise: float = 0.0,
+    seed: int = 0,
+    skipped: dict[str, str] | None = None,
+    **changes: Any,
+) -> Paths:
     """Write params.yaml, splits, bundles and reports into `root`; an earlier run there is replaced.
 
     Args:
         state: where the registry lies; `root` itself by default.
         noise: makes the chosen model, `int8`, worse; `full` has always noise 0.3 and `baseline` 1.
+        skipped: further recipes that made nothing, with their reasons.
         changes: params by dotted name with `__` for the dot, such as `gate__min_quality=0.9`.
     """
     paths = Paths(root=root, state=state or root)
@@ -40,14 +51,14 @@ def tiny_run(root: Path, *, state: Path | None = None, noise: float = 0.0, seed:
     paths.state.mkdir(parents=True, exist_ok=True)
     if not paths.mlflow_database.exists():
         shutil.copy(migrated_database(), paths.mlflow_database)
-    params = write_params(paths, **changes)
-    documents = movie_reviews()
+    params = write_params(paths, task=task, **changes)
+    documents = documents_of(task)
     train, test = documents[:5000], documents[5000:6200]
     for name, split in (("train", train), ("validation", test), ("test", test)):
         write_table(paths.split(name), split, DOCUMENTS)
     for name, level in zip(MODELS, (0.3, noise, 1.0), strict=True):
-        tiny_bundle(paths.bundle(name), train, noise=level, seed=seed, recipe=name)
-    write_reports(paths, params, test)
+        tiny_bundle(paths.bundle(name), train, task=task, noise=level, seed=seed, recipe=name)
+    write_reports(paths, params, test, skipped or {})
     return paths
 
 
@@ -60,13 +71,18 @@ def write_params(paths: Paths, **changes: Any) -> Params:
     values["gate"] |= {"min_quality": 0.6, "num_resamples": 500}
     values["evaluate"] |= {"num_resamples": 200, "latency_documents": 20}
     for name, value in changes.items():
-        section, _, key = name.partition("__")
-        values[section][key] = value
+        section, separator, key = name.partition("__")
+        if separator:
+            values[section][key] = value
+        else:
+            values[section] = value
+    if values["task"] != "single_label":
+        values["clean"]["labels"] = None
     yaml.dump(values, paths.params)
     return load_params(paths.params)
 
 
-def write_reports(paths: Paths, params: Params, test: pd.DataFrame) -> None:
+def write_reports(paths: Paths, params: Params, test: pd.DataFrame, skipped: dict[str, str]) -> None:
     """Evaluation of every model on test, and a selection that chooses `int8`."""
     settings = Settings(**params.evaluate.model_dump(), seed=params.seed)
     candidates = []
@@ -74,10 +90,12 @@ def write_reports(paths: Paths, params: Params, test: pd.DataFrame) -> None:
         evaluation = evaluate(paths.bundle(name), test, settings)
         evaluation.write(paths.evaluation("test", name))
         figures = {key: evaluation.metrics[key] for key in ("size_mb", "latency_p50_ms", "throughput_per_s")}
-        f1 = {"full": 0.8, "int8": 0.8, "baseline": 0.7}[name]
-        candidates.append(Candidate(name=name, f1_macro=f1, is_baseline=name == "baseline", **figures))
-    selection = select(candidates, Budget(), "quality", allow_baseline=False)
-    write_json(paths.selection, {**selection, "chosen": "int8"})
+        score = {"full": 0.8, "int8": 0.8, "baseline": 0.7}[name]
+        candidates.append(Candidate(name=name, score=score, is_baseline=name == "baseline", **figures))
+    for name, reason in skipped.items():
+        skip(reason).write(paths.evaluation("test", name))
+    selection = select(candidates, Budget(), "quality", allow_baseline=False, figure=name_primary(params.task))
+    write_json(paths.selection, {**selection, "chosen": "int8", "skipped": skipped})
 
 
 @cache

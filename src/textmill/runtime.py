@@ -18,6 +18,7 @@ from tokenizers import Tokenizer
 
 from textmill.bundle import FORMAT_VERSION, MANIFEST, InvalidBundle, read_manifest, write_bundle
 from textmill.long_documents import CHARACTERS_PER_TOKEN, WindowEncoder
+from textmill.tasks import Task
 
 # Documents that are held as tokens, and sorted by length, at a time, and the characters that are read of them: some
 # 50 bytes each while they are tokenized.
@@ -68,7 +69,7 @@ class Classifier:
 
     def __init__(self, manifest: dict[str, Any], tokenizer: Tokenizer, session: onnxruntime.InferenceSession) -> None:
         self.manifest = manifest
-        self.task: str = manifest["task"]
+        self.task: Task = manifest["task"]
         self.labels: list[str] = manifest["labels"]
         self.thresholds = None if manifest["thresholds"] is None else np.array(manifest["thresholds"], np.float64)
         self.max_length: int | None = manifest["max_length"]
@@ -118,6 +119,7 @@ class Classifier:
         if self.task == "single_label":
             best_N = [self.labels[i] for i in probabilities_NC.argmax(axis=1)]
             return [Prediction(*pair) for pair in zip(best_N, named_N, strict=True)]
+        assert self.thresholds is not None
         given_N = [[self.labels[i] for i in np.flatnonzero(row)] for row in probabilities_NC >= self.thresholds]
         return [LabelsPrediction(*pair) for pair in zip(given_N, named_N, strict=True)]
 

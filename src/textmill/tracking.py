@@ -17,6 +17,7 @@ from textmill.paths import Paths
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+_DIGEST_CHARACTERS = 36  # that MLflow keeps
 # MLflow writes the store that it uses into this variable; what the user set is what was there before.
 _USERS_STORE = os.environ.get("MLFLOW_TRACKING_URI")
 
@@ -111,7 +112,9 @@ def connect(paths: Paths, project: str) -> str:
 
 
 @contextmanager
-def model_run(paths: Paths, project: str, name: str, key: str, *, parent_key: str | None = None) -> Iterator[Any]:
+def model_run(
+    paths: Paths, project: str, name: str, key: str, *, parent_key: str | None = None, system_metrics: bool = False
+) -> Iterator[Any]:
     """Open the MLflow run of a model (`trained`, `int8`, ..., or `search`) by the lineage key of the artefact.
 
     The stage that makes the model opens its run first; evaluate and register add to it. Where no run has this key,
@@ -120,6 +123,7 @@ def model_run(paths: Paths, project: str, name: str, key: str, *, parent_key: st
 
     Args:
         parent_key: key of the model whose run this one is nested under.
+        system_metrics: whether MLflow samples processor, memory, disk, network and GPU every ten seconds.
     """
     import mlflow
 
@@ -130,16 +134,42 @@ def model_run(paths: Paths, project: str, name: str, key: str, *, parent_key: st
     tags = {"textmill.model": name, "textmill.lineage_key": key, "textmill.process": _process_name()}
     if parent_key and (parent_id := _find_run(client, experiment, None, parent_key)):
         tags["mlflow.parentRunId"] = parent_id
-    with mlflow.start_run(run_id=run_id, run_name=name, tags={**tags, **_git_tags(paths.state)}) as run:
+    tags |= _git_tags(paths.state)
+    with mlflow.start_run(run_id=run_id, run_name=name, tags=tags, log_system_metrics=system_metrics) as run:
         yield run
 
 
-def lightning_logger(run: Any) -> Any:
-    """A Lightning logger that writes to an open run."""
+def lightning_logger(run: Any, prefix: str = "") -> Any:
+    """A Lightning logger that writes to an open run; metrics are named PREFIX-NAME where there is a prefix."""
     import mlflow
     from pytorch_lightning.loggers import MLFlowLogger
 
-    return MLFlowLogger(run_id=run.info.run_id, tracking_uri=mlflow.get_tracking_uri(), log_model=False)
+    return MLFlowLogger(run_id=run.info.run_id, tracking_uri=mlflow.get_tracking_uri(), log_model=False, prefix=prefix)
+
+
+def log_dataset(path: Path, context: str, num_documents: int) -> None:
+    """Name a table of documents as an input of the active run: its file, sha256 and size, none of its texts.
+
+    MLflow's own digest is of a sample of the rows.
+
+    Args:
+        context: what the run uses it for: `train` or `validation`.
+    """
+    import mlflow
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    digest = sha256(path)
+    dataset = Dataset(
+        name=path.stem,
+        digest=digest[:_DIGEST_CHARACTERS],
+        source_type="local",
+        source=json.dumps({"uri": str(path)}),
+        profile=json.dumps({"num_documents": num_documents, "sha256": digest}),
+    )
+    run = mlflow.active_run()
+    assert run is not None
+    tags = [InputTag(key="mlflow.data.context", value=context)]
+    mlflow.MlflowClient().log_inputs(run.info.run_id, [DatasetInput(dataset=dataset, tags=tags)])
 
 
 def log_trial(parent: Any, trial: dict[str, Any], intermediate: dict[int, float]) -> None:

@@ -15,7 +15,7 @@ from tests.corpora import movie_reviews
 from textmill.artifacts import DOCUMENTS, FOLDS, MissingArtifact, read_json, write_table
 from textmill.config import Params, load_params
 from textmill.data.splitting import assign_folds
-from textmill.evaluation.report import UnknownLabels
+from textmill.evaluation.answers import UnknownLabels
 from textmill.evaluation.selection import NoVariantInBudget
 from textmill.paths import Paths
 from textmill.runtime import Classifier, InvalidBundle
@@ -87,6 +87,7 @@ def test_evaluate_writes_what_the_predictions_say(paths):
     assert predictions["p1"][7] == pytest.approx(served.probabilities["positive"], abs=1e-6)
     expected = f1_score(predictions["label"], predictions["predicted"], average="macro")
     assert metrics["f1_macro"] == pytest.approx(expected)
+    assert metrics["score"] == metrics["f1_macro"]
     assert metrics["f1_macro_low"] < metrics["f1_macro"] < metrics["f1_macro_high"]
     assert metrics["num_documents"] == 200
     assert all(isinstance(value, int | float) for value in metrics.values())
@@ -144,10 +145,10 @@ def measured(params: Params, tmp_path: Path) -> Paths:
         "baseline": (0.760, 1.2, 0.3),
         "removed": (0.990, 1.0, 0.1),
     }
-    for name, (f1_macro, size_mb, latency) in figures.items():
+    for name, (score, size_mb, latency) in figures.items():
         folder = paths.evaluation("validation", name)
         folder.mkdir(parents=True)
-        metrics = {"f1_macro": f1_macro, "size_mb": size_mb, "latency_p50_ms": latency, "throughput_per_s": 1.0}
+        metrics = {"score": score, "size_mb": size_mb, "latency_p50_ms": latency, "throughput_per_s": 1.0}
         (folder / "metrics.json").write_text(json.dumps(metrics))
     return paths
 
@@ -159,10 +160,32 @@ def test_select_takes_its_names_from_params(measured, params, capsys):
     names = [candidate["name"] for candidate in selection["candidates"]]
     assert names == [*params.compress.recipes, "baseline"]
     pareto = pd.read_csv(measured.pareto)
-    columns = ["name", "size_mb", "latency_p50_ms", "f1_macro", "on_pareto_front", "chosen"]
+    columns = ["name", "size_mb", "latency_p50_ms", "score", "on_pareto_front", "chosen"]
     assert list(pareto.columns) == columns
     assert pareto.loc[pareto["chosen"], "name"].tolist() == ["int8"]
     assert "select: int8, 2 of 5 within the budget: macro-F1 0.796 (-0.004 against full)" in capsys.readouterr().out
+
+
+def test_a_skipped_recipe_is_left_out_and_told(measured, params, capsys):
+    reason = "prune needs the attention heads of a transformer"
+    measured.model("pruned-int8").mkdir(parents=True)
+    (measured.model("pruned-int8") / "skipped.json").write_text(json.dumps({"reason": reason}))
+    evaluate.run(params, measured, "pruned-int8", "validation")
+    assert read_json(measured.evaluation("validation", "pruned-int8") / "metrics.json") == {"skipped": reason}
+    select.run(params, measured)
+    selection = read_json(measured.selection)
+    assert selection["skipped"] == {"pruned-int8": reason}
+    assert "pruned-int8" not in {candidate["name"] for candidate in selection["candidates"]}
+    assert "pruned-int8" not in pd.read_csv(measured.pareto)["name"].tolist()
+    printed = capsys.readouterr().out
+    assert f"evaluate: pruned-int8 on validation: skipped, {reason}" in printed
+    assert f"select: pruned-int8 was skipped: {reason}" in printed
+
+
+def test_the_score_is_named_by_the_task(measured, params, capsys):
+    select.run(params.model_copy(update={"task": "regression"}), measured)
+    assert "R² 0.796" in capsys.readouterr().out
+    assert "R² 0.0200 below full" in measured.selection.read_text()
 
 
 def test_select_refuses_an_impossible_budget_and_writes_nothing(measured, params):

@@ -59,10 +59,40 @@ def test_the_first_version_becomes_champion_with_its_evidence(tmp_path: Path) ->
     assert (full.tags["textmill.recipe"], chosen.tags["textmill.recipe"]) == ("full", "int8")
     measured = read_json(paths.evaluation("test", "int8") / "metrics.json")["f1_macro"]
     assert float(chosen.tags["textmill.f1_macro"]) == pytest.approx(measured, abs=1e-5)
-    assert record["gate"]["f1_macro"]["candidate"] == pytest.approx(measured, abs=1e-9)
+    assert float(chosen.tags["textmill.score"]) == pytest.approx(measured, abs=1e-5)
+    assert record["gate"]["score"]["candidate"] == pytest.approx(measured, abs=1e-9)
     found = {file.path for file in client.list_artifacts(chosen.run_id, "evidence")}
     assert found == {f"evidence/{name}.json" for name in ("metrics", "report", "selection", "gate")}
     assert client.get_run(chosen.run_id).data.tags["mlflow.parentRunId"] == full.run_id
+
+
+@pytest.mark.parametrize(("task", "figure"), [("multi_label", "f1_macro"), ("regression", "r2")])
+def test_every_task_is_registered_and_meets_its_champion(tmp_path: Path, task: str, figure: str) -> None:
+    paths = tiny_run(tmp_path, task=task, noise=0.6, gate__min_quality=0.0)
+    record = run_register(paths)
+    client = versions.connect(paths, PROJECT)
+    champion = versions.get(client, PROJECT, "champion")
+    measured = read_json(paths.evaluation("test", "int8") / "metrics.json")[figure]
+    assert record["gate"]["score"]["candidate"] == pytest.approx(measured)
+    for name in ("score", figure):
+        assert float(champion.tags[f"textmill.{name}"]) == pytest.approx(measured, abs=1e-5)
+    assert champion.tags["textmill.task"] == task
+    record = run_register(tiny_run(tmp_path, task=task, noise=0.0, gate__min_quality=0.0))
+    # The champion is run again, and answers as it did when it was evaluated.
+    assert record["gate"]["score"]["champion"] == pytest.approx(measured)
+    assert record["gate"]["difference"]["observed"] > 0
+    assert record["challenger_version"] == 3
+    (line,) = [text for text in promotion.explain(promote(paths).decision) if "against version 2" in text]
+    assert line.strip().startswith("R²" if task == "regression" else "macro-F1")
+
+
+def test_a_champion_of_another_task_is_not_replaced_unasked(tmp_path: Path) -> None:
+    run_register(tiny_run(tmp_path))
+    record = run_register(tiny_run(tmp_path, task="regression", gate__min_quality=0.0))
+    assert record["champion_version"] == 2
+    assert record["challenger_version"] is None
+    (reason,) = record["gate"]["reasons"]
+    assert reason.startswith("the task is regression; the champion's (version 2) is single_label")
 
 
 def test_the_same_bytes_are_the_same_version(tmp_path: Path) -> None:

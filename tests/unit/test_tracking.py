@@ -1,6 +1,9 @@
+import hashlib
+import json
 import shutil
 import subprocess
 import sys
+import time
 
 import mlflow
 import pytest
@@ -67,6 +70,37 @@ def test_the_run_of_a_killed_process_does_not_stay_running(paths):
     with tracking.model_run(paths, "project", "trained", "another"):
         pass
     assert runs(paths, "tags.`textmill.lineage_key` = 'killed'")[0].info.status == "KILLED"
+
+
+def test_the_dataset_is_an_input_with_the_hash_of_the_whole_file(paths, tmp_path):
+    (tmp_path / "train.parquet").write_bytes(b"rows of secret texts")
+    for _ in range(2):  # a stage that is run again names it once
+        with tracking.model_run(paths, "project", "trained", "with data"):
+            tracking.log_dataset(tmp_path / "train.parquet", "train", 7)
+    (found,) = runs(paths, "tags.`textmill.lineage_key` = 'with data'")
+    (given,) = found.inputs.dataset_inputs
+    digest = hashlib.sha256(b"rows of secret texts").hexdigest()
+    assert (given.dataset.name, given.dataset.digest) == ("train", digest[:36])
+    assert json.loads(given.dataset.profile) == {"num_documents": 7, "sha256": digest}
+    assert json.loads(given.dataset.source)["uri"].endswith("train.parquet")
+    assert [(tag.key, tag.value) for tag in given.tags] == [("mlflow.data.context", "train")]
+
+
+def test_system_metrics_are_sampled_where_asked(paths, monkeypatch):
+    monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.1")
+    for name, asked in (("sampled", True), ("quiet", False)):
+        with tracking.model_run(paths, "project", "trained", name, system_metrics=asked):
+            time.sleep(1.0)
+        (found,) = runs(paths, f"tags.`textmill.lineage_key` = '{name}'")
+        assert ("system/cpu_utilization_percentage" in found.data.metrics) == asked
+
+
+def test_a_prefix_tells_the_seeds_apart(paths):
+    with tracking.model_run(paths, "project", "trained", "seeds") as active:
+        for seed in (1, 2):
+            tracking.lightning_logger(active, f"seed-{seed}").log_metrics({"train_loss": seed / 2}, step=3)
+    (found,) = runs(paths, "tags.`textmill.lineage_key` = 'seeds'")
+    assert found.data.metrics == {"seed-1-train_loss": 0.5, "seed-2-train_loss": 1.0}
 
 
 def test_trials_are_nested_under_their_search(paths):

@@ -51,7 +51,7 @@ def write_baseline_bundle(
 
     Raises:
         UnfitForBaseline: no train document has a word.
-        UnknownLabel: a validation document has a label that no train document has.
+        UnknownLabels: a validation document has a label that no train document has.
     """
     own = Settings(**settings)
     truth = Truth.of_train(train["label"], task)

@@ -53,7 +53,7 @@ def fit_linear(features_NF: csr_matrix, truth: Truth, regularisation: float) -> 
 
 
 def _fit_label(
-    features_NF: csr_matrix, has_N: NDArray[np.uint8], regularisation: float
+    features_NF: csr_matrix, has_N: NDArray[np.int8], regularisation: float
 ) -> tuple[NDArray[np.float64], float]:
     """Coefficients and intercept of one label against its absence.
 

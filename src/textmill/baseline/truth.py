@@ -3,7 +3,6 @@
 Shapes: N documents, C outputs: the labels, or one number.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,12 +11,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import expit, softmax
 
-from textmill.errors import UserError
+from textmill.evaluation.answers import read_label_sets, read_labels, read_values
 from textmill.tasks import Task, split_labels
-
-
-class UnknownLabel(UserError):
-    """A document has a label that no train document has."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +22,7 @@ class Truth:
     Attributes:
         labels: names in the order of the outputs; none for regression.
         target: regression: mean and standard deviation of the train documents.
-        values: int64 [N], position in `labels` (single_label); uint8 [N, C], 1 where a document has the label
+        values: int64 [N], position in `labels` (single_label); int8 [N, C], 1 where a document has the label
             (multi_label); float64 [N], (number - mean) / standard deviation (regression).
     """
 
@@ -39,35 +34,25 @@ class Truth:
     @classmethod
     def of_train(cls, column: pd.Series, task: Task) -> "Truth":
         """The train documents', which say what labels or numbers there are."""
+        labels: set[str] = set()
+        target = None
         if task == "regression":
-            numbers_N = column.astype(float).to_numpy()
+            numbers_N = column.to_numpy(np.float64)
             # Numbers that are all the same have no spread to divide by.
             target = {"mean": float(numbers_N.mean()), "std": float(numbers_N.std()) or 1.0}
-            return cls(task, [], target, np.empty(0)).of(column)
-        found = {label for entry in column.unique() for label in _names(entry, task)}
-        return cls(task, sorted(found), None, np.empty(0)).of(column)
+        elif task == "multi_label":
+            labels = {label for joined in column.unique() for label in split_labels(joined)}
+        else:
+            labels = set(column)
+        return cls(task, sorted(labels), target, np.empty(0)).of(column)
 
     def of(self, column: pd.Series) -> "Truth":
-        """Other documents', in the same terms. Raises: UnknownLabel."""
+        """Other documents', in the same terms. Raises: UnknownLabels."""
+        documents = column.to_frame("label")
         if self.target is not None:
-            numbers_N = column.astype(float).to_numpy()
-            return replace(self, values=(numbers_N - self.target["mean"]) / self.target["std"])
-        index = {label: position for position, label in enumerate(self.labels)}
-        names = [_names(entry, self.task) for entry in column]
-        if unknown := sorted({label for own in names for label in own} - set(index)):
-            raise UnknownLabel(
-                f"Documents have the label {unknown[0]!r}, which no train document has. Every label needs train "
-                "documents: map the label (clean.labels) or split anew."
-            )
-        if self.task == "single_label":
-            return replace(self, values=np.array([index[own[0]] for own in names], np.int64))
-        values_NC = np.zeros((len(names), len(index)), np.uint8)
-        for row_C, own in zip(values_NC, names, strict=True):
-            row_C[[index[label] for label in own]] = 1
-        return replace(self, values=values_NC)
-
-    def __len__(self) -> int:
-        return len(self.values)
+            return replace(self, values=(read_values(documents) - self.target["mean"]) / self.target["std"])
+        read = read_labels if self.task == "single_label" else read_label_sets
+        return replace(self, values=read(documents, self.labels))
 
     @property
     def num_outputs(self) -> int:
@@ -90,7 +75,3 @@ class Truth:
             return np.asarray(logits_NC * self.target["std"] + self.target["mean"])
         scaled_NC = logits_NC / temperature
         return np.asarray(softmax(scaled_NC, axis=1) if self.task == "single_label" else expit(scaled_NC))
-
-
-def _names(entry: str, task: Task) -> Sequence[str]:
-    return split_labels(entry) if task == "multi_label" else [entry]

@@ -14,8 +14,9 @@ from torch import Tensor
 from textmill.compression.recovery import Recovery
 from textmill.data.batches import Batch
 from textmill.errors import UserError
+from textmill.tasks import Task
 from textmill.training.fit import fit, predict_logits
-from textmill.training.objective import cross_entropy
+from textmill.training.objective import Loss
 
 
 class StudentNotSmaller(UserError):
@@ -23,27 +24,38 @@ class StudentNotSmaller(UserError):
 
 
 class SoftTargets:
-    """Loss against the teacher's logits, softened by a temperature, and against the labels.
+    """Loss against the teacher's logits, and against the labels.
+
+    Of single_label the teacher's part is the divergence of the softened distributions; of multi_label binary
+    cross-entropy with the softened probability of each label; of regression the squared difference.
 
     Args:
+        task: single_label, multi_label or regression.
         teacher_NC: logits of every document of the train split, float32.
-        temperature: divides both logits; the gradient is scaled back by its square.
+        labels_loss: the loss against the labels.
+        temperature: divides both logits, and the gradient is scaled back by its square; regression has none.
         soft_weight: weight of the teacher's part, in 0..1.
     """
 
-    def __init__(self, teacher_NC: Tensor, temperature: float, soft_weight: float):
-        self.teacher_NC, self.temperature, self.soft_weight = teacher_NC, temperature, soft_weight
+    def __init__(self, task: Task, teacher_NC: Tensor, labels_loss: Loss, temperature: float, soft_weight: float):
+        self.task, self.teacher_NC, self.labels_loss = task, teacher_NC, labels_loss
+        self.temperature, self.soft_weight = temperature, soft_weight
 
     def __call__(self, logits_BC: Tensor, batch: Batch) -> Tensor:
         teacher_BC = self.teacher_NC[batch["index_B"].cpu()].to(logits_BC.device)
-        soft = F.kl_div(
-            F.log_softmax(logits_BC / self.temperature, dim=-1),
-            F.log_softmax(teacher_BC / self.temperature, dim=-1),
-            reduction="batchmean",
-            log_target=True,
-        )
-        hard = cross_entropy(logits_BC, batch)
-        return self.soft_weight * self.temperature**2 * soft + (1 - self.soft_weight) * hard
+        soft = self._against_teacher(logits_BC, teacher_BC)
+        return self.soft_weight * soft + (1 - self.soft_weight) * self.labels_loss(logits_BC, batch)
+
+    def _against_teacher(self, logits_BC: Tensor, teacher_BC: Tensor) -> Tensor:
+        if self.task == "regression":
+            return F.mse_loss(logits_BC, teacher_BC)
+        student_BC, teacher_BC = logits_BC / self.temperature, teacher_BC / self.temperature
+        if self.task == "multi_label":
+            soft = F.binary_cross_entropy_with_logits(student_BC, teacher_BC.sigmoid())
+        else:
+            log_p_BC, log_q_BC = F.log_softmax(teacher_BC, dim=-1), F.log_softmax(student_BC, dim=-1)
+            soft = F.kl_div(log_q_BC, log_p_BC, reduction="batchmean", log_target=True)
+        return self.temperature**2 * soft
 
 
 def distill(
@@ -69,14 +81,14 @@ def distill(
             f"Set num_layers to at most {depth - 1}."
         )
     student = teacher.with_layers(evenly_spaced(num_layers, depth))
-    data = recovery.data
-    teacher_NC = predict_logits(teacher, data.train, data.pad_id, data.num_outputs, recovery.settings)
+    data, settings = recovery.data, recovery.settings_for(epochs)
+    teacher_NC = predict_logits(teacher, data.train, data.pad_id, data.num_outputs, settings)
     fit(
         student,
         data,
-        replace(recovery.settings, epochs=epochs, patience=epochs),
+        settings,
         replace(recovery.hyper, learning_rate=learning_rate),
-        loss=SoftTargets(teacher_NC, temperature, soft_weight),
+        loss=SoftTargets(data.task, teacher_NC, recovery.loss(), temperature, soft_weight),
         checkpoints=recovery.checkpoints / "distill",
         logger=recovery.logger,
         progress="distill",

@@ -14,8 +14,8 @@ _OPSET = 14  # the newest version of the operator LSTM that onnxruntime has
 class OnnxLstm(nn.Module):
     """What `PackedLstm` computes, for `torch.onnx.export` only: packed sequences cannot be exported.
 
-    The weights are in the order of ONNX from the start, so that each is a tensor of the file, which the quantizer finds,
-    and not something that the graph puts together.
+    The weights are in the order of ONNX from the start, so that each is a tensor of the file, which the quantizer
+    finds, and not something that the graph puts together.
     """
 
     def __init__(self, lstm: PackedLstm):

@@ -11,7 +11,6 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from textmill.compression.recovery import Recovery
@@ -19,6 +18,7 @@ from textmill.data.batches import train_batches
 from textmill.models.bert_layers import keep_feed_forward, keep_heads, num_heads
 from textmill.training.fit import TrainingData, fit
 from textmill.training.lit_module import document_logits
+from textmill.training.objective import build_loss
 
 NUM_DOCUMENTS = 512  # that importance is measured on; its ranking is stable from a few hundred
 
@@ -33,7 +33,10 @@ def prune(
     Raises:
         UnsupportedArchitecture: the model's layers are not BERT-like.
     """
-    head_scores, unit_scores = importance(model, recovery.data, recovery.settings.batch_size, recovery.settings.seed)
+    settings = recovery.settings
+    head_scores, unit_scores = importance(
+        model, recovery.data, settings.batch_size, settings.seed, batch_tokens=settings.batch_tokens
+    )
     for layer, kept in zip(model.layers, most_important(head_scores, 1 - heads), strict=True):
         keep_heads(layer, kept)
     for layer, kept in zip(model.layers, most_important(unit_scores, 1 - feed_forward), strict=True):
@@ -41,7 +44,7 @@ def prune(
     fit(
         model,
         recovery.data,
-        replace(recovery.settings, epochs=epochs, patience=epochs),
+        recovery.settings_for(epochs),
         replace(recovery.hyper, learning_rate=learning_rate),
         checkpoints=recovery.checkpoints / "prune",
         logger=recovery.logger,
@@ -50,8 +53,13 @@ def prune(
     return model
 
 
-def importance(model: Any, data: TrainingData, batch_size: int, seed: int) -> tuple[list[Tensor], list[Tensor]]:
-    """Importance of heads and of feed-forward units: per layer float32 [H] and [F], on documents of the train split."""
+def importance(
+    model: Any, data: TrainingData, batch_size: int, seed: int, *, batch_tokens: int | None = None
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Importance of heads and of feed-forward units: per layer float32 [H] and [F], on documents of the train split.
+
+    The loss is the task's own. Of a document in several windows, each window counts.
+    """
     head_scores = [torch.zeros(num_heads(layer)) for layer in model.layers]
     unit_scores = [torch.zeros(layer.intermediate.dense.out_features) for layer in model.layers]
     hooks = []
@@ -60,11 +68,15 @@ def importance(model: Any, data: TrainingData, batch_size: int, seed: int) -> tu
         hooks.append(_watch(layer.output.dense, of_units))
     model.eval().set_dropout(0.0)
     indices = torch.randperm(len(data.train), generator=torch.Generator().manual_seed(seed))[:NUM_DOCUMENTS].numpy()
+    loss = build_loss(data.task, data.num_outputs, target=data.target)
+    batches = train_batches(
+        data.train, data.pad_id, batch_size=batch_size, seed=seed, batch_tokens=batch_tokens, indices=indices
+    )
     try:
-        for batch in train_batches(data.train, data.pad_id, batch_size=batch_size, seed=seed, indices=indices):
-            logits_BC = document_logits(model, batch)
-            # The sum keeps each document's gradient its own.
-            F.cross_entropy(logits_BC, batch["labels_B"], reduction="sum").backward()
+        for batch in batches:
+            # The sum, not the mean, keeps each document's gradient its own.
+            total = loss(document_logits(model, batch), batch) * len(batch["index_B"])
+            total.backward()
             model.zero_grad(set_to_none=True)
     finally:
         for hook in hooks:

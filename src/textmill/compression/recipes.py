@@ -12,14 +12,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
 
 from textmill.artifacts import atomic, read_json
+from textmill.bundle import read_manifest, write_bundle
 from textmill.compression.export import export_onnx
 from textmill.compression.recovery import Recovery
+from textmill.compression.skipping import reason_to_skip
 from textmill.data.tokens import read_meta
-from textmill.evaluation.calibration import fit_temperature
+from textmill.errors import UserError
+from textmill.evaluation.calibration import fit_binary_temperature, fit_temperature
+from textmill.evaluation.thresholds import NEUTRAL, fit_thresholds
 from textmill.models.folder import load_model, save_model
-from textmill.runtime import Classifier, write_bundle
+from textmill.runtime import Classifier
+from textmill.tasks import Task
 
 # A new method costs one file, one line here and one model in config/compression.py.
 TORCH_METHODS = {
@@ -27,12 +34,28 @@ TORCH_METHODS = {
     "distill": "textmill.compression.distill:distill",
 }
 ONNX_METHODS = {"quantize": "textmill.compression.quantize:quantize"}
+# What the manifest says of the model itself, wherever it came from.
+_ADOPTED = (
+    "family",
+    "task",
+    "labels",
+    "thresholds",
+    "target",
+    "max_length",
+    "long_documents",
+    "pad_id",
+    "temperature",
+)
 
 
 @dataclass(frozen=True)
 class Step:
     method: str
     settings: dict[str, Any]
+
+
+class UnfitModel(UserError):
+    """A model folder was trained on other tokens than those in data/tokens."""
 
 
 def run_recipe(
@@ -43,14 +66,15 @@ def run_recipe(
     recovery: Recovery,
     lineage: dict[str, Any],
 ) -> None:
-    """Make the model folder `target` from the model folder `parent`.
+    """Make the model folder `target` from the model folder `parent`, of a recipe that `why_not` has nothing against.
 
     Args:
         tokens: data/tokens; its validation split fits the bundle's temperature, and its tokenizer goes along.
 
     Raises:
         MissingArtifact: the parent has no PyTorch weights.
-        UserError: a method does not apply to this model; it says why.
+        UnfitModel: the parent answers other labels than the tokens have.
+        UserError: a method cannot do what its settings ask for; it says why.
     """
     on_torch = [step for step in steps if step.method in TORCH_METHODS]
     on_onnx = [step for step in steps if step.method in ONNX_METHODS]
@@ -87,18 +111,56 @@ def run_recipe(
         )
 
 
-def seal(bundle: Path, recovery: Recovery, **description: Any) -> None:
-    """Write bundle.json, with the temperature that fits the validation split."""
-    write_bundle(bundle, temperature=1.0, thresholds=None, **description)
+def why_not(steps: Sequence[Step], parent: Path) -> str | None:
+    """Why a recipe does not apply to the model folder `parent`, or None. Raises: MissingArtifact."""
+    methods = [step.method for step in steps]
+    on_torch, on_onnx = ([name for name in methods if name in table] for table in (TORCH_METHODS, ONNX_METHODS))
+    return reason_to_skip(parent, on_torch, on_onnx)
+
+
+def adopt_bundle(parent: Path, target: Path, lineage: dict[str, Any]) -> None:
+    """Make the model folder `target` of a recipe without steps from a parent that is a bundle only: the TF-IDF model.
+
+    The graph and the tokenizer are the same bytes; the manifest says where they came from.
+    """
+    manifest = read_manifest(parent / "bundle")
+    with atomic(target) as folder:
+        (folder / "bundle").mkdir(parents=True)
+        for name in manifest["files"]:
+            shutil.copyfile(parent / "bundle" / name, folder / "bundle" / name)
+        kept = {key: manifest[key] for key in _ADOPTED}
+        write_bundle(folder / "bundle", **kept, recipe=[], parent=parent.name, lineage=lineage)
+
+
+def seal(bundle: Path, recovery: Recovery, *, task: Task, labels: list[str], **description: Any) -> None:
+    """Write bundle.json, with the temperature and thresholds that fit the validation split."""
+    thresholds = [NEUTRAL] * len(labels) if task == "multi_label" else None
+    fixed = {"task": task, "labels": labels, **description}
+    write_bundle(bundle, temperature=1.0, thresholds=thresholds, **fixed)
     validation = recovery.data.validation
     documents = [validation[i] for i in range(len(validation))]
-    logits = Classifier.load(bundle).logits_of_ids(documents, batch_size=1)  # each alone, as it is served
-    temperature = fit_temperature(logits, np.asarray(validation.labels))
-    write_bundle(bundle, temperature=temperature, thresholds=None, **description)
+    logits_NC = Classifier.load(bundle).logits_of_ids(documents, batch_size=1)  # each alone, as it is served
+    temperature, thresholds = _calibrate(task, logits_NC, np.asarray(validation.labels))
+    write_bundle(bundle, temperature=temperature, thresholds=thresholds, **fixed)
+
+
+def _calibrate(task: Task, logits_NC: NDArray[np.float32], labels: NDArray[Any]) -> tuple[float, list[float] | None]:
+    """Temperature, and for several labels a document thresholds."""
+    if task == "regression":
+        return 1.0, None
+    if task == "single_label":
+        return fit_temperature(logits_NC, labels), None
+    temperature = fit_binary_temperature(logits_NC, labels)
+    return temperature, fit_thresholds(expit(logits_NC / np.float32(temperature)), labels)
 
 
 def _torch_part(parent: Path, steps: Sequence[Step], recovery: Recovery) -> tuple[Any, dict[str, Any]]:
     model, description = load_model(parent / "torch")
+    if model.head.out_features != recovery.data.num_outputs:
+        raise UnfitModel(
+            f"{parent / 'torch'} gives {model.head.out_features} outputs, but data/tokens asks for "
+            f"{recovery.data.num_outputs}: it was trained on other labels. `dvc repro` trains it anew."
+        )
     for number, step in enumerate(steps):
         # A folder a step: the second of two alike must not take up the first one's checkpoint.
         own = replace(recovery, checkpoints=recovery.checkpoints / f"{number}-{step.method}")

@@ -1,11 +1,14 @@
 """What a method that trains is given."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from textmill.training.fit import Settings, TrainingData
-from textmill.training.lit_module import Hyperparameters
+from textmill.training.objective import Loss, build_loss
+from textmill.training.settings import AugmentationSettings, Hyperparameters
 
 
 @dataclass(frozen=True)
@@ -17,3 +20,25 @@ class Recovery:
     hyper: Hyperparameters
     checkpoints: Path  # training state; a killed recipe continues from here
     logger: Any = False  # a Lightning logger
+
+    def settings_for(self, epochs: int) -> Settings:
+        """Settings under which all weights learn: after a cut, all of them have to make up for it.
+
+        Documents are not augmented: a teacher has answered them as they are.
+        """
+        return replace(
+            self.settings,
+            epochs=epochs,
+            patience=epochs,
+            freeze_layers=0,
+            lora=None,
+            augmentation=AugmentationSettings(),
+        )
+
+    def loss(self) -> Loss:
+        """The task's loss with the options of training.loss."""
+        labels = np.asarray(self.data.train.labels)
+        options = asdict(self.settings.loss)
+        return build_loss(
+            self.data.task, self.data.num_outputs, **options, train_labels=labels, target=self.data.target
+        )

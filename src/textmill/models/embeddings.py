@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-
 from torch import Tensor, nn
 
 from textmill.artifacts import read_json
@@ -65,7 +64,7 @@ def read_embeddings(folder: Path) -> Tensor:
         for path in sorted(folder.glob("*.safetensors")):
             with safe_open(path, framework="pt") as file:
                 # A checkpoint with a head has a prefix: `bert.embeddings.word_embeddings.weight`.
-                for key in file.keys():  # noqa: SIM118: not a mapping
+                for key in list(file.keys()):
                     if key == name or key.endswith(f".{name}"):
                         return _checked(folder, key, file.get_tensor(key).float(), shape)
     except (OSError, SafetensorError) as error:

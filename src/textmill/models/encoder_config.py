@@ -38,18 +38,20 @@ def new_config(values: Mapping[str, Any], tokens: Path) -> Any:
 
     others = dict(values)
     kind = _check_type(others.pop("model_type", None))
-    defaults = CONFIG_MAPPING[kind]()
-    _check_keys(kind, others, defaults)
+    _check_filled(others)
     meta = read_json(tokens / "tokens.json")
     tokenizer = Tokenizer.from_file(str(tokens / "tokenizer.json"))
     filled: dict[str, Any] = {"vocab_size": meta["vocabulary_size"], "pad_token_id": meta["pad_id"]}
-    known = defaults.to_dict()
+    known = CONFIG_MAPPING[kind]().to_dict()
     for key, names in _FILLED.items():
         if key in known:
             ids = (tokenizer.token_to_id(name) for name in names)
             filled[key] = next((number for number in ids if number is not None), None)
     try:
         config = CONFIG_MAPPING[kind](**others, **filled)
+        _check_keys(others, CONFIG_MAPPING[kind])
+    except InvalidConfig:
+        raise
     except Exception as error:  # the checks of the architecture's own config
         raise InvalidConfig(f"model.transformer.config: {first_line(error)}") from error
     return prepared(config)
@@ -90,17 +92,30 @@ def _check_type(kind: Any) -> str:
     return str(kind)
 
 
-def _check_keys(kind: str, given: Mapping[str, Any], defaults: Any) -> None:
-    allowed = sorted({*defaults.to_dict(), *defaults.attribute_map})
+def _check_filled(given: Mapping[str, Any]) -> None:
     filled = [key for key in given if key in _FILLED or key in ("vocab_size", "pad_token_id")]
     if filled:
         raise InvalidConfig(
-            f"model.transformer.config: {', '.join(filled)} is filled in from the tokenizer (data/tokens). Leave it out."
+            f"model.transformer.config: {', '.join(filled)} is filled in from the tokenizer (data/tokens). "
+            "Leave it out."
         )
-    unknown = [key for key in given if key not in allowed]
+
+
+def _check_keys(given: Mapping[str, Any], cls: Any) -> None:
+    """A config keeps any key that it is given; one that changes nothing else is unknown, others are old names."""
+    defaults = cls().to_dict()
+    allowed = sorted({*defaults, *cls.attribute_map})
+    unknown = []
+    for key, value in given.items():
+        if key not in allowed:
+            changed = cls(**{key: value}).to_dict()
+            changed.pop(key, None)
+            if changed == defaults:
+                unknown.append(key)
     if unknown:
         raise InvalidConfig(
-            f"model.transformer.config: {kind} knows no {', '.join(map(repr, unknown))}. Allowed: {', '.join(allowed)}."
+            f"model.transformer.config: {cls.model_type} knows no {', '.join(map(repr, unknown))}. "
+            f"Allowed: {', '.join(allowed)}."
         )
 
 

@@ -89,7 +89,16 @@ def build_encoder(values: Mapping[str, Any], tokens: Path) -> nn.Module:
 
     Raises: InvalidConfig.
     """
-    return encoder_of(new_config(values, tokens))
+    encoder = encoder_of(new_config(values, tokens))
+    try:  # some numbers fit together only when they are used, such as heads of keys and of queries
+        with torch.no_grad():
+            encoder(input_ids=torch.zeros(1, 2, dtype=torch.int64), attention_mask=torch.ones(1, 2, dtype=torch.int64))
+    except (RuntimeError, ValueError, IndexError) as error:
+        raise InvalidConfig(
+            f"model.transformer.config makes a model of type {values['model_type']} that cannot compute: "
+            f"{first_line(error)}"
+        ) from error
+    return encoder
 
 
 def encoder_of(config: Any) -> nn.Module:
@@ -158,8 +167,8 @@ def _check_complete(folder: Path, encoder: nn.Module, info: Mapping[str, Any]) -
     if mismatched:
         name, (found, needed) = sorted(mismatched.items())[0]
         raise UnusableWeights(
-            f"model.weights: {folder} does not fit its config.json: {name} has the shape {list(found)}, and config.json "
-            f"asks for {list(needed)} ({len(mismatched)} tensors in all). Fetch both files of one model."
+            f"model.weights: {folder} does not fit its config.json: {name} has the shape {list(found)}, and "
+            f"config.json asks for {list(needed)} ({len(mismatched)} tensors in all). Fetch both files of one model."
         )
     missing = sorted(name for name in info["missing_keys"] if name in wanted)
     if missing:

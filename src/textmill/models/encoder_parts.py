@@ -56,7 +56,11 @@ def find_blocks(encoder: nn.Module) -> list[nn.Module]:
     Outermost, because a block may hold a list of its own, such as a mixture's experts. Empty if there is no list.
     """
     lists = _outermost_lists(encoder)
-    return list(max(lists, key=lambda blocks: sum(p.numel() for p in blocks.parameters()))) if lists else []
+    return list(max(lists, key=_num_parameters)) if lists else []
+
+
+def _num_parameters(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
 
 
 def _outermost_lists(module: nn.Module) -> list[nn.ModuleList]:
@@ -70,7 +74,9 @@ def depth_groups(encoder: nn.Module) -> list[list[nn.Parameter]]:
     """All parameters once, from the input to the output: embeddings, each block, what follows the last block."""
     blocks = [list(block.parameters()) for block in find_blocks(encoder)]
     of_blocks = {id(parameter) for block in blocks for parameter in block}
-    embeddings = {id(p) for module in encoder.modules() if isinstance(module, nn.Embedding) for p in module.parameters()}
+    embeddings = {
+        id(p) for module in encoder.modules() if isinstance(module, nn.Embedding) for p in module.parameters()
+    }
     before: list[nn.Parameter] = []
     after: list[nn.Parameter] = []
     seen_block = False

@@ -33,7 +33,7 @@ class TextCnn(nn.Module):
         self.convolutions = nn.ModuleList(nn.Conv1d(embeddings.embedding_dim, num_filters, width) for width in widths)
         self.dropout = nn.Dropout(0.0)
         self.head = nn.Linear(num_filters * len(widths), num_labels)
-        for convolution in self.convolutions:
+        for convolution in self._convolutions():
             nn.init.kaiming_uniform_(convolution.weight, nonlinearity="relu")  # He et al., 2015, for ReLU
             nn.init.zeros_(convolution.bias)
         nn.init.xavier_uniform_(self.head.weight)

@@ -17,6 +17,7 @@ from textmill.models import encoder_parts
 from textmill.models.bert_layers import bert_layers, is_bert_like, keep_feed_forward, keep_heads, num_heads
 from textmill.models.encoder_config import config_of, is_causal
 from textmill.models.encoder_loading import build_encoder, check_fits, encoder_of, load_encoder
+from textmill.models.packing import packed_states, set_packed_attention
 from textmill.models.vocabulary import transfer_vocabulary
 
 Pooling = Literal["mean", "cls", "last"]
@@ -44,6 +45,7 @@ class Transformer(nn.Module):
             )
         self.encoder = encoder
         self.pooling = pooling
+        self._packs = False
         self.dropout = nn.Dropout(0.0)
         self.head = nn.Linear(cast(Any, encoder.config).hidden_size, num_labels)
         nn.init.normal_(self.head.weight, std=0.02)
@@ -117,13 +119,21 @@ class Transformer(nn.Module):
         self.dropout.p = rate
         encoder_parts.set_hidden_dropout(self.encoder, rate)
 
+    def set_packing(self, on: bool) -> None:
+        """Whether documents are computed without the padding between them. Raises: UnpackableEncoder."""
+        set_packed_attention(self.encoder, on)
+        self._packs = on
+
     def depth_groups(self) -> list[list[nn.Parameter]]:
         """Parameters from the input to the output: embeddings, each block, what follows the last one, the head."""
         return [*encoder_parts.depth_groups(self.encoder), list(self.head.parameters())]
 
     def forward(self, input_ids_WT: Tensor, attention_mask_WT: Tensor) -> Tensor:
         """Return logits of shape [W, C], float32 or the autocast type."""
-        states_WTD = self.encoder(input_ids=input_ids_WT, attention_mask=attention_mask_WT).last_hidden_state
+        if self._packs:
+            states_WTD = packed_states(self.encoder, input_ids_WT, attention_mask_WT)
+        else:
+            states_WTD = self.encoder(input_ids=input_ids_WT, attention_mask=attention_mask_WT).last_hidden_state
         return self.head(self.dropout(self._pool(states_WTD, attention_mask_WT)))
 
     def _pool(self, states_WTD: Tensor, mask_WT: Tensor) -> Tensor:

@@ -194,8 +194,8 @@ def _compare(
     bound = difference.lower_bound(confidence)
     loss = significance.smallest_detectable_loss(difference, confidence=confidence)
     worse = (
-        f"{name_primary(task)} differs from the champion's by {difference.observed:+.4f}, and with {confidence:.0%} confidence "
-        f"by no worse than {bound:+.4f}; the margin is {-margin:+.4f} (gate.margin)"
+        f"{name_primary(task)} differs from the champion's by {difference.observed:+.4f}, and with {confidence:.0%} "
+        f"confidence by no worse than {bound:+.4f}; the margin is {-margin:+.4f} (gate.margin)"
     )
     coarse = (
         f"on {len(actual_M)} documents a loss below {loss:.4f} may go unseen, which is more than the margin of "

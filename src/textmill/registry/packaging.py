@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from textmill import bundle as bundle_module
-from textmill import errors, long_documents, runtime
+from textmill import errors, long_documents, runtime, tasks
 from textmill.artifacts import sha256
 from textmill.bundle import read_manifest
 from textmill.registry.versions import BUNDLE_TAG, Version, VersionNotFound, find, get, set_tags
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 CLUSTERS = "train_clusters.npy"
 REQUIREMENTS = ("mlflow", "onnxruntime", "tokenizers", "numpy", "pydantic")
-SHIPPED = (bundle_module, errors, long_documents, runtime)  # what the served model runs on
+SHIPPED = (bundle_module, errors, long_documents, runtime, tasks)  # what the served model runs on
 
 
 def register(

@@ -90,5 +90,5 @@ def _load_runtime(folder: Path) -> ModuleType:
     return importlib.import_module(f"{package}.runtime")
 
 
-_TASKS = {"single_label": SingleLabel, "multi_label": MultiLabel, "regression": Regression}
-mlflow.models.set_model(_TASKS[mlflow.models.ModelConfig().get("task")]())
+MODELS = {"single_label": SingleLabel(), "multi_label": MultiLabel(), "regression": Regression()}
+mlflow.models.set_model(MODELS[mlflow.models.ModelConfig().get("task")])

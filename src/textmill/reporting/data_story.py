@@ -15,6 +15,8 @@ _REASONS = {
     "too_long": "longer than clean.max_characters",
     "missing_label": "no label",
     "unknown_label": "a label that clean.labels does not list",
+    "bar_in_label": "a label holds |, which stands between labels in textmill's tables",
+    "not_a_number": "the label is no finite number",
     "rare_label": "too few documents have this label",
     "duplicate": "equal to a document that is kept",
     "conflicting_labels": "equal texts with different labels: all of them go",

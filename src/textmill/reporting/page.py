@@ -8,21 +8,34 @@ import pandas as pd
 from jinja2 import Environment
 from markupsafe import Markup
 
-from textmill.artifacts import read_json
 from textmill.paths import Paths
 from textmill.reporting import plots
 from textmill.reporting.data_story import read_data_story, read_label_issues
-from textmill.reporting.facts import BASELINE, Facts, read_mistakes
+from textmill.reporting.facts import BASELINE, Facts
+from textmill.reporting.mistakes import read_mistakes, say_answer
 from textmill.reporting.templating import new_environment, say_percent
+from textmill.reporting.training_story import read_training_story
 
 _MOST_CLASSES_OF_MATRIX = 25
 _RULES = {
-    "min_quality": "Macro-F1 reaches the floor",
+    "min_quality": "The score reaches the floor",
     "champion_loads": "The champion can be run",
+    "same_task": "Same task as the champion",
     "same_labels": "Same labels as the champion",
     "enough_documents": "Enough documents to compare",
     "non_inferior": "No worse than the champion, within the margin",
     "detectable_loss": "Test split shows a loss as small as the margin",
+}
+# The figures beside the score, with their titles.
+COLUMNS = {
+    "single_label": {"accuracy": "Accuracy", "log_loss": "Log loss", "ece": "Calibration error"},
+    "multi_label": {
+        "f1_micro": "Micro-F1",
+        "subset_accuracy": "All labels right",
+        "mean_average_precision": "Average precision",
+        "ece": "Calibration error",
+    },
+    "regression": {"rmse": "RMSE", "mae": "Mean absolute error", "spearman": "Rank correlation"},
 }
 
 
@@ -32,16 +45,18 @@ def render_page(facts: Facts, paths: Paths) -> str:
     Raises: MissingArtifact: a stage has not run.
     """
     include_texts = facts.params.report.include_texts
+    training = read_training_story(paths)
     template = environment(autoescape=True).get_template("page.html.j2")
     return template.render(
         facts=facts,
         data=read_data_story(paths),
-        search=read_json(paths.study),
+        training=training,
         issues=read_label_issues(paths, include_texts=include_texts),
-        mistakes=read_mistakes(paths, facts.chosen["name"]) if include_texts else [],
-        plots=_draw(facts, paths),
+        mistakes=read_mistakes(facts, paths) if include_texts else [],
+        plots=_draw(facts, paths, training),
         matrix=_matrix(facts.report),
-        scale=_scale(facts.models),
+        scale=_scale(facts),
+        columns=COLUMNS[facts.task],
         rule_names=_RULES,
         commands=rebuild_commands(facts),
     )
@@ -53,7 +68,9 @@ def environment(*, autoescape: bool) -> Environment:
     env.filters |= {"size": say_size, "ms": say_ms}
     if autoescape:  # a page: a figure and its sign stay in one line
         env.filters["percent"] = lambda share: say_percent(share).replace(" ", "\N{NO-BREAK SPACE}")
-    env.filters["figure"] = lambda value: "unknown" if value is None else f"{value:.3f}"
+    env.filters["figure"] = say_figure
+    env.filters["answer"] = say_answer
+    env.filters["capitalise"] = lambda text: text[:1].upper() + text[1:]  # Jinja's makes macro-F1 Macro-f1
     env.filters["cell"] = escape_markdown
     env.filters["model"] = lambda name: "TF-IDF" if name == BASELINE else name
     return env
@@ -63,6 +80,15 @@ def escape_markdown(text: object) -> str:
     """A text that is not ours as one line of Markdown, also in a table: nothing in it is markup or HTML."""
     line = html.escape(" ".join(str(text).split()), quote=False)
     return re.sub(r"([\\`*_\[\]|~])", r"\\\1", line)
+
+
+def say_figure(value: float | None) -> str:
+    """Three digits after the point, three figures of what is small, thousands apart: 0.876, 0.00123, 1,234.5."""
+    if value is None:
+        return "unknown"
+    if abs(value) >= 1000:
+        return f"{value:,.1f}"
+    return f"{value:.3g}" if 0 < abs(value) < 0.01 else f"{value:.3f}"
 
 
 def say_size(size_mb: float) -> str:
@@ -87,23 +113,29 @@ def rebuild_commands(facts: Facts) -> list[tuple[str, str]]:
     ]
 
 
-def _draw(facts: Facts, paths: Paths) -> dict[str, Markup | None]:
-    candidates, chosen = facts.selection["candidates"], facts.chosen["name"]
+def _draw(facts: Facts, paths: Paths, training: dict[str, Any]) -> dict[str, Markup | None]:
+    candidates, chosen, score = facts.selection["candidates"], facts.chosen["name"], facts.figure
     budget = facts.selection["budget"]
-    search = read_json(paths.study)
+    search, curves, bins = training["search"], training["curves"], facts.report["calibration"]
+    if facts.task == "regression":
+        test = paths.evaluation("test", chosen)
+        answers = plots.values(pd.read_csv(test / "confusion.csv"), bins)
+    else:
+        answers = plots.calibration(bins)
     return {
-        "curves": plots.learning_curves(pd.read_csv(paths.model("trained") / "curves.csv")),
-        "trials": plots.trials(search) if search["trials"] else None,
-        "size": plots.pareto(candidates, chosen, "size_mb", "size in MB", budget["max_size_mb"]),
-        "latency": plots.pareto(candidates, chosen, "latency_p50_ms", "latency in ms", budget["max_latency_ms"]),
-        "calibration": plots.calibration(facts.report["calibration"]),
+        "curves": None if curves is None else plots.learning_curves(curves, score),
+        "trials": plots.trials(search, score) if search["trials"] else None,
+        "size": plots.pareto(candidates, chosen, score, "size_mb", "size in MB", budget["max_size_mb"]),
+        "latency": plots.pareto(candidates, chosen, score, "latency_p50_ms", "latency in ms", budget["max_latency_ms"]),
+        "answers": answers,
     }
 
 
 def _matrix(report: dict[str, Any]) -> list[dict[str, Any]] | None:
-    """Rows of the confusion matrix, each cell with its share of the row; None for too many classes to be read."""
+    """Rows of the confusion matrix, each cell with its share of the row; None for too many classes to be read, and
+    where there is not one label a document."""
     labels = report["labels"]
-    if len(labels) > _MOST_CLASSES_OF_MATRIX:
+    if "confusion" not in report or len(labels) > _MOST_CLASSES_OF_MATRIX:
         return None
     return [
         {
@@ -114,8 +146,9 @@ def _matrix(report: dict[str, Any]) -> list[dict[str, Any]] | None:
     ]
 
 
-def _scale(models: list[dict[str, Any]]) -> dict[str, float]:
-    """The range of macro-F1 that the interval bars span, with a little air."""
-    low, high = min(m["f1_macro_low"] for m in models), max(m["f1_macro_high"] for m in models)
+def _scale(facts: Facts) -> dict[str, float]:
+    """The range of the score that the interval bars span, with a little air; R² may be below 0."""
+    low, high = min(m["score_low"] for m in facts.models), max(m["score_high"] for m in facts.models)
     air = max(0.01, (high - low) * 0.08)
-    return {"low": max(0.0, low - air), "high": min(1.0, high + air)}
+    lowest = low - air if facts.task == "regression" else max(0.0, low - air)
+    return {"low": lowest, "high": min(1.0, high + air)}

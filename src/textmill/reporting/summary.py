@@ -13,6 +13,7 @@ from textmill.paths import Paths
 from textmill.reporting.data_story import read_data_story
 from textmill.reporting.facts import Facts, gather
 from textmill.reporting.page import say_ms, say_size
+from textmill.reporting.training_story import read_training_story
 
 _MOVIES, _NEWS = "movie-reviews", "bbc-news"
 _EXAMPLES = {_MOVIES: "This is a great movie!", _NEWS: "Shares rose after the bank raised its profit forecast."}
@@ -34,6 +35,10 @@ def show(params: Params, paths: Paths, aliases: dict[str, int] | None = None, co
         facts = replace(facts, registration={**facts.registration, **now})
     console.print()
     table = _table(facts)
+    for told in read_training_story(paths)["repeats"]:
+        table.add_row(told["title"].lower(), f"{facts.figure} on {told['on']} {told['mean']:.3f} ± {told['std']:.3f}")
+    for name, reason in facts.skipped.items():
+        table.add_row("skipped", Text(f"{name}: {reason}"))
     table.add_row("data", _data(read_data_story(paths)))
     console.print(Panel(table, title=Text(params.project, style="bold"), title_align="left", expand=False))
     console.print(Text(facts.comparison.sentence, style="green" if facts.comparison.verdict == "better" else "yellow"))
@@ -49,14 +54,12 @@ def _table(facts: Facts) -> Table:
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim")
     table.add_column()
-    interval = (
-        f"{chosen['f1_macro_low']:.3f} to {chosen['f1_macro_high']:.3f} with {report['confidence']:.0%} confidence"
-    )
+    interval = f"{chosen['score_low']:.3f} to {chosen['score_high']:.3f} with {report['confidence']:.0%} confidence"
     full = next(row for row in facts.models if row["name"] == "full")
     smaller = "" if chosen is full else f", full has {say_size(full['size_mb'])}"
     table.add_row("chosen", Text(chosen["name"], style="bold"))
     table.add_row(
-        "macro-F1", Text(f"{chosen['f1_macro']:.3f} on {chosen['num_documents']:,} test documents, {interval}")
+        facts.figure, Text(f"{chosen['score']:.3f} on {chosen['num_documents']:,} test documents, {interval}")
     )
     table.add_row("size", f"{say_size(chosen['size_mb'])}{smaller}")
     table.add_row("latency", f"{say_ms(chosen['latency_p50_ms'])} a text, p95 {say_ms(chosen['latency_p95_ms'])}")

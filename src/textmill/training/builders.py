@@ -7,7 +7,8 @@ import torch
 
 from textmill import assets
 from textmill.artifacts import read_json
-from textmill.config import Params, Space
+from textmill.config import Params
+from textmill.config.base import Section
 from textmill.models.folder import family
 from textmill.paths import Paths
 from textmill.training.search import Dimension
@@ -58,8 +59,10 @@ def train_settings(params: Params) -> Settings:
     )
 
 
-def dimensions(space: Space) -> dict[str, Dimension]:
+def dimensions(space: Section) -> dict[str, Dimension]:
+    """Of the active family's search space; none for the baseline."""
     names = [field.name for field in dataclasses.fields(Dimension)]
     return {
-        key: Dimension(**{name: getattr(getattr(space, key), name) for name in names}) for key in Space.model_fields
+        key: Dimension(**{name: getattr(getattr(space, key), name) for name in names})
+        for key in type(space).model_fields
     }

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 
-from textmill.data.batches import Augment
 from textmill.data.tokens import TokenArrays, read_meta
 from textmill.tasks import Task
 from textmill.training.sampling import sample_indices
@@ -22,14 +21,24 @@ class TrainingData:
     num_outputs: int  # logits of a document: labels, or 1 for regression
     target: dict[str, float] | None = None  # mean and std of the train split's numbers (regression)
     indices: np.ndarray | None = None
-    augment: Augment | None = None  # changes the documents that are learned from
+    folder: Path | None = None  # data/tokens: augmentation reads its tokenizer
+    pretrained: Path | None = None  # models/pretrained: augmentation replaces words by its masked language model
 
     @classmethod
-    def open(cls, folder: Path) -> "TrainingData":
+    def open(cls, folder: Path, pretrained: Path | None = None) -> "TrainingData":
         """Raises: MissingArtifact."""
         meta = read_meta(folder)
-        splits = [TokenArrays.open(folder, split) for split in ("train", "validation")]
-        return cls(splits[0], splits[1], meta["pad_id"], meta["task"], len(meta["labels"]) or 1, meta["target"])
+        train, validation = (TokenArrays.open(folder, split) for split in ("train", "validation"))
+        return cls(
+            train,
+            validation,
+            meta["pad_id"],
+            meta["task"],
+            len(meta["labels"]) or 1,
+            meta["target"],
+            folder=folder,
+            pretrained=pretrained,
+        )
 
     def sample(self, fraction: float, seed: int) -> "TrainingData":
         """The same share of each kind of document of the train split, at least one of each."""

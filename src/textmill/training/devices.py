@@ -1,5 +1,6 @@
 """Which arithmetic and which devices a run gets, in Lightning's words."""
 
+import os
 from typing import Any
 
 import pytorch_lightning as pl
@@ -80,3 +81,8 @@ def share_batches(loader: DataLoader[Any], trainer: pl.Trainer) -> DataLoader[An
         batches = sorted([*batches, largest[:middle], largest[middle:]], key=len)
     own = batches[trainer.global_rank :: trainer.world_size]
     return DataLoader(loader.dataset, batch_sampler=own, collate_fn=loader.collate_fn, pin_memory=loader.pin_memory)
+
+
+def is_first_process() -> bool:
+    """Whether this is the process that the user started; Lightning starts one more for each further device (ddp)."""
+    return int(os.environ.get("LOCAL_RANK", "0")) == 0

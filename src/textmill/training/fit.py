@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader
 from textmill.data.batches import ordered_batches, train_batches
 from textmill.data.tokens import TokenArrays
 from textmill.tasks import PRIMARY, PRIMARY_NAMES
+from textmill.training.augmentation import build_augment
 from textmill.training.averaging import WeightAverage
 from textmill.training.callbacks import MONITOR, Curves, EpochLines, ProgressBar, Stopping
 from textmill.training.checkpoints import AtomicCheckpoints, BestWeights, LastState, find_last, load_best
@@ -65,7 +66,8 @@ def fit(
         logger: a Lightning logger, or False.
         progress: what the progress bar calls this work, or None for no bar.
 
-    Raises: DivergedTraining, OutOfMemory, UnusableCheckpoint, UnfitDevice, UnfitLoss, NoAttention, TooManyFrozen.
+    Raises: DivergedTraining, OutOfMemory, UnusableCheckpoint, UnfitDevice, UnfitLoss, NoAttention, NoMaskedModel,
+        TooManyFrozen.
     """
     torch.manual_seed(settings.seed)
     train = _train_batches(data, settings)
@@ -165,6 +167,7 @@ def _trainer(settings: Settings, callbacks: list[Callback], logger: Any, validat
 
 
 def _train_batches(data: TrainingData, settings: Settings) -> DataLoader[int]:
+    augment = build_augment(data.folder, settings.augmentation, data.pretrained) if data.folder else None
     return train_batches(
         data.train,
         data.pad_id,
@@ -172,7 +175,7 @@ def _train_batches(data: TrainingData, settings: Settings) -> DataLoader[int]:
         batch_tokens=settings.batch_tokens,
         seed=settings.seed,
         indices=data.indices,
-        augment=data.augment,
+        augment=augment,
     )
 
 

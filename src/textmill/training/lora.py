@@ -65,7 +65,7 @@ def attention_matrices(model: Any) -> list[str]:
         ]
     if not names:
         raise NoAttention(
-            f"training.lora updates attention matrices, and model.family {model.family} has none that it can find. "
-            "Set training.lora: null, or model.family: transformer."
+            f"training.lora updates attention matrices, and model.family {model.family} has none that it can "
+            "find. Set training.lora: null, or model.family: transformer."
         )
     return names

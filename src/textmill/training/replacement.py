@@ -56,6 +56,7 @@ class Replacement:
 
     def __call__(self, windows: list[NDArray[Any]], seed: int, epoch: int, index: int) -> Sequence[NDArray[Any]]:
         """The windows of the document at this position of the train split, with some words replaced."""
+        assert np.array_equal(windows[0], self.tokens[index][0]), "positions must be those of the train split"
         if self._place != (seed, epoch):
             self._place, self._changed = (seed, epoch), {}
         if index not in self._changed:

@@ -67,7 +67,7 @@ def search(
     on_trial: Callable[[FrozenTrial], None] | None = None,
     progress: bool = True,
 ) -> optuna.Study:
-    """Run the trials that the study still lacks; each trains a copy of `model` and scores validation macro-F1.
+    """Run the trials that the study still lacks; each trains a copy of `model` and is scored on validation.
 
     The study is found again by its name. Trials left RUNNING by a killed process are marked FAIL (the caller
     makes sure that nobody else works on the study), and precisely the missing ones are run.

@@ -8,12 +8,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pytorch_lightning.utilities import rank_zero_only
-from torch import nn
+from torch import distributed, nn
 
 from textmill.models.ensemble import Ensemble
 from textmill.models.folder import load_model, save_model
 from textmill.training.dataset import TrainingData
+from textmill.training.devices import is_first_process
 from textmill.training.fit import Fitted, fit, predict_logits
 from textmill.training.objective import score_logits
 from textmill.training.settings import Hyperparameters, Settings
@@ -119,7 +119,9 @@ def _fit_once(
         return model, Fitted(**description["fitted"])
     model = build()
     fitted = fit(model, data, settings, hyper, checkpoints=checkpoints, **options)
-    if getattr(rank_zero_only, "rank", 0) == 0:  # of several devices, one writes
+    if distributed.is_available() and distributed.is_initialized():
+        distributed.barrier()  # all have read the best weights
+    if is_first_process():  # of several devices, one writes
         save_model(finished, model, {"fitted": asdict(fitted)})
         shutil.rmtree(checkpoints)
     return model, fitted

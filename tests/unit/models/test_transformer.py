@@ -6,7 +6,6 @@ from tests.tiny_model import VOCABULARY, outspoken, tiny_transformer
 from textmill import assets
 from textmill.artifacts import MissingArtifact
 from textmill.models.bert_layers import UnsupportedArchitecture, keep_feed_forward, keep_heads
-from textmill.models.encoder_loading import UnusableWeights
 from textmill.models.folder import load_model, save_model
 from textmill.models.transformer import Transformer
 
@@ -94,35 +93,6 @@ def test_pretrained_weights_are_loaded_in_full():
     assert {name for name in given if name not in ours} <= {n for n in given if "pooler" in n or "position_ids" in n}
     assert all(torch.equal(given[name], ours[name]) for name in shared)
     assert len(shared) > 90
-
-
-@pytest.mark.parametrize("content", [None, b"not a safetensors file"])
-def test_a_folder_without_weights_is_told(tmp_path, content):
-    if content:
-        (tmp_path / "config.json").write_bytes((assets.resolve(MINILM) / "config.json").read_bytes())
-        (tmp_path / "model.safetensors").write_bytes(content)
-    with pytest.raises(UnusableWeights, match=r"model\.weights"):
-        Transformer.from_weights(tmp_path, 2, "mean")
-
-
-SMALL = {"vocab_size": VOCABULARY, "hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
-OTHERS = [
-    {"model_type": "roberta", **SMALL, "intermediate_size": 64, "max_position_embeddings": 40, "pad_token_id": 1},
-    {"model_type": "mpnet", **SMALL, "intermediate_size": 64, "max_position_embeddings": 40},
-    {"model_type": "deberta-v2", **SMALL, "intermediate_size": 64, "relative_attention": True},
-    {"model_type": "modernbert", **SMALL, "intermediate_size": 64, "pad_token_id": 0},
-    {"model_type": "distilbert", "vocab_size": VOCABULARY, "dim": 32, "hidden_dim": 64, "n_layers": 1, "n_heads": 2},
-]
-
-
-@pytest.mark.parametrize("config", OTHERS, ids=lambda config: config["model_type"])
-def test_other_encoders_are_saved_and_loaded_too(tmp_path, batch, config):
-    torch.manual_seed(0)
-    model = Transformer.from_architecture({"config": config, "num_labels": 3, "pooling": "mean"}).eval()
-    model.set_dropout(0.2)
-    save_model(tmp_path / "torch", model, {})
-    loaded, _ = load_model(tmp_path / "torch")
-    torch.testing.assert_close(loaded(*batch), model(*batch))
 
 
 def test_other_architectures_say_what_they_lack():

@@ -125,7 +125,9 @@ def test_served_over_http_equals_the_runtime_without_torch(paths: Paths, expecte
             server.wait(10)
 
 
-@pytest.mark.parametrize(("task", "output"), [("multi_label", "labels: Array(string)"), ("regression", "value: double")])
+@pytest.mark.parametrize(
+    ("task", "output"), [("multi_label", "labels: Array(string)"), ("regression", "value: double")]
+)
 def test_signature_and_answers_over_http_follow_the_task(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, task: str, output: str
 ) -> None:

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 from rich.console import Console
 from ruamel.yaml import YAML
 
-from tests.tiny_reports import write_data_reports
+from tests.tiny_reports import write_data_reports, write_model_reports
 from tests.tiny_run import tiny_run, write_params
 from textmill.artifacts import MissingArtifact, read_json, read_table, write_json, write_table
 from textmill.baseline.label_audit import LABEL_ISSUES
@@ -37,26 +36,6 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Paths:
     write_data_reports(paths, EVIL)
     write_model_reports(paths)
     return paths
-
-
-def write_model_reports(paths: Paths) -> None:
-    """Reports of search, training and registration."""
-    trial = {"number": 0, "state": "complete", "score": 0.7, "values": {"learning_rate": 1e-4}, "seconds": 1.0}
-    pruned = {**trial, "number": 1, "state": "pruned", "score": 0.6}
-    failed = {**trial, "number": 2, "state": "fail", "score": None}
-    best = {"values": {"learning_rate": 1e-4}, "trial": 0, "score": 0.7, "study": "s"}
-    write_json(paths.study, {**best, "trials": [trial, pruned, failed]})
-    curves = {"epoch": [1, 2], "train_loss": [0.6, 0.4], "validation_loss": [0.5, 0.45]}
-    paths.model("trained").mkdir(exist_ok=True)
-    pd.DataFrame({**curves, "validation_score": [0.7, 0.8]}).to_csv(paths.model("trained") / "curves.csv")
-    entry = {"version": 1, "run_id": "r", "bundle_sha256": "cd" * 32, "lineage_key": "ef" * 32}
-    rule = {"rule": "min_quality", "observed": 0.75, "required": 0.6, "passed": True, "level": "block", "message": "m"}
-    gate = {"passed": True, "champion_version": None, "rules": [rule], "num_documents": 1200, "num_left_out": 0}
-    gate |= {"reasons": [], "warnings": [], "smallest_detectable_loss": None, "difference": None}
-    gate |= {"flipped": {"broken": [], "mended": []}, "f1_macro": {"candidate": 0.75, "champion": None}}
-    versions = {"full": entry, "chosen": {**entry, "name": "int8", "version": 2}}
-    record = {"model_name": "tiny", "versions": versions, "gate": gate}
-    write_json(paths.registration, {**record, "champion_version": 2, "challenger_version": None})
 
 
 def facts_of(run: Paths, **changes: Any) -> Facts:

@@ -90,7 +90,7 @@ def test_stopped_within_epochs_it_ends_as_if_undisturbed(data, tmp_path, feature
 def test_a_stop_at_every_single_batch(data, tmp_path):
     settings = replace(SETTINGS, epochs=2, checkpoint_minutes=NOW)
     _, undisturbed, expected = run_with_stops(data, settings, tmp_path / "a", [])
-    resumed, again, seen = run_with_stops(data, settings, tmp_path / "b", [1] * (len(expected) - 1))
+    _, again, seen = run_with_stops(data, settings, tmp_path / "b", [1] * (len(expected) - 1))
     assert seen == expected
     assert again.curves == undisturbed.curves
 

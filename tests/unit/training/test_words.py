@@ -4,13 +4,15 @@ import pytest
 from tests.tiny_language import texts, train_tiny_tokenizer
 from textmill.training.words import Vocabulary
 
+LETTERS = "abcdefghijklmnopqrstuvwxyz ,.()!?"
+
 
 @pytest.mark.parametrize("algorithm", ["wordpiece", "bpe", "unigram"])
 def test_words_are_those_of_the_tokenizer_s_own_pre_tokenizer(algorithm):
     tokenizer = train_tiny_tokenizer(algorithm)
     vocabulary = Vocabulary.of(tokenizer)
     for text in texts(60):
-        text = "".join(c for c in text if c.isascii() and c not in "'`-_")  # whose rules differ between tokenizers
+        text = "".join(c for c in text if c in LETTERS)  # digits and quotes each take as they like
         encoding = tokenizer.encode(text)
         starts = vocabulary.starts(np.array(encoding.ids))
         words = encoding.word_ids

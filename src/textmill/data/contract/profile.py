@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from textmill.data.contract.classes import Classes
 from textmill.data.contract.tables import Table
 
 QUANTILES = {"minimum": 0.0, "p05": 0.05, "p25": 0.25, "median": 0.5, "p75": 0.75, "p95": 0.95, "maximum": 1.0}
@@ -16,7 +17,7 @@ def build_profile(
     *,
     project: str,
     source: Mapping[str, Any],
-    counts: pd.DataFrame,
+    classes: Classes,
     num_characters: "pd.Series[int]",
     scripts: Sequence[str],
     raw: Table,
@@ -26,18 +27,19 @@ def build_profile(
 
     Args:
         source: what names the source, such as {uri, sha256}.
-        counts: documents of each class, as of `tables.count_classes`.
+        classes: documents of each class; of each range of the number for regression.
         num_characters: lengths of the documents.
         scripts: of the sampled texts.
         raw, texts: tables of the suites of these names.
 
     Returns:
-        {project, source, documents, labels: {label: share}, characters: {quantile: length}, scripts: {script: share},
-        shares: {missing, duplicate, quarantined, email, phone: share; the last two if they were looked for},
-        classes: {label: {documents, train, validation, test}}, sample: number of texts that scripts, email and phone
+        {project, source, documents, labels: {label: share}, target: see Classes, characters: {quantile: length},
+        scripts: {script: share}, shares: {missing, duplicate, quarantined, email, phone: share; the last two if they
+        were looked for}, classes: {label: {documents, train, validation, test}}, sample: number of texts that scripts,
+        email and phone
         are shares of}.
     """
-    total = int(counts["documents"].sum())
+    total = classes.sizes["documents"]
     lengths = num_characters.dropna().to_numpy(float)
     of_scripts = pd.Series(scripts, dtype=str).value_counts(normalize=True)
     found = {"missing": raw, "duplicate": raw, "quarantined": raw, "email": texts, "phone": texts}
@@ -46,7 +48,8 @@ def build_profile(
         "project": project,
         "source": dict(source),
         "documents": total,
-        "labels": {str(label): _round(count / total) for label, count in counts["documents"].items()},
+        "labels": {str(label): _round(share) for label, share in classes.shares("documents").items()},
+        "target": None if classes.target is None else dict(classes.target),
         "characters": {
             name: _round(value)
             for name, value in zip(QUANTILES, np.quantile(lengths, list(QUANTILES.values())), strict=True)
@@ -58,7 +61,8 @@ def build_profile(
         },
         "shares": {name: _round(share) for name, share in shares.items() if np.isfinite(share)},
         "classes": {
-            str(label): {str(name): int(count) for name, count in row.items()} for label, row in counts.iterrows()
+            str(label): {str(name): int(count) for name, count in row.items()}
+            for label, row in classes.counts.iterrows()
         },
         "sample": len(scripts),
     }

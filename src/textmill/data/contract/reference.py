@@ -23,6 +23,18 @@ class InvalidReference(UserError):
     """contract.lock.yaml is missing, is malformed, or is about another project."""
 
 
+class Target(BaseModel):
+    """Of a regression: figures of the number, and the borders of the ranges whose shares are `labels`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    min: float
+    max: float
+    mean: float
+    std: Annotated[float, Field(ge=0)]
+    borders: list[float]
+
+
 class Reference(BaseModel):
     """The frozen part of a profile; see `profile.build_profile`."""
 
@@ -32,6 +44,7 @@ class Reference(BaseModel):
     source: dict[str, Any]
     documents: Annotated[int, Field(ge=1)]
     labels: Annotated[dict[str, Share], Field(min_length=1)]
+    target: Target | None = None  # files of earlier versions have none
     characters: dict[str, Annotated[float, Field(ge=0)]]
     scripts: dict[str, Share]
     shares: dict[str, Share]
@@ -73,7 +86,7 @@ def read_reference(path: Path, project: str | None = None) -> Reference | None:
 
 
 def _freeze(profile: Mapping[str, Any]) -> Reference:
-    return Reference(**{key: profile[key] for key in Reference.model_fields})
+    return Reference(**{key: profile[key] for key in Reference.model_fields if key in profile})
 
 
 def write_reference(path: Path, reference: Reference | None) -> None:
@@ -127,6 +140,10 @@ def list_differences(old: Reference, new: Reference) -> list[str]:
     for kind, before, after in groups:
         for name in sorted({*before, *after}):
             lines += _compare(f"{kind} {name}", before.get(name), after.get(name), "{:.4f}")
+    for name in ("min", "max", "mean", "std"):
+        was, now = (getattr(each.target, name, None) for each in (old, new))
+        if was is not None or now is not None:
+            lines += _compare(f"target, {name}", was, now, "{:.6g}")
     for name in new.characters:
         lines += _compare(f"length, {name}", old.characters.get(name), new.characters[name], "{:,.0f} characters")
     return lines

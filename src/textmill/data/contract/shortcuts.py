@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from textmill.tasks import Task, labels_of
+
 if TYPE_CHECKING:
     from scipy.sparse import csc_matrix, csr_matrix
 
@@ -62,22 +64,24 @@ class Shortcut:
         return f"a text that {self.place or 'has'} {named} {verdict} of the label “{self.label}”"
 
 
-def find_word_shortcuts(texts: Sequence[str], labels: Sequence[str]) -> list[Shortcut]:
+def find_word_shortcuts(texts: Sequence[str], labels: Sequence[str], task: Task = "single_label") -> list[Shortcut]:
     """The word that tells each class best, by its presence anywhere in a text; the strongest class first.
 
     Words are compared in lower case; a run of punctuation counts as a word, and so does a character of a script without
     spaces. Classes and words with fewer than ten documents are left out, and so is what chance could do: p of Fisher's
     exact test (one-sided), times the number of words and classes (Bonferroni), must be at most 0.01.
 
+    With several labels a document, each label is a class that a document is of or not.
+
     Source of the measure: B. W. Matthews, Biochimica et Biophysica Acta 405 (1975) 442-451; for two binary variables it
     equals Pearson's phi.
     """
-    return _find(texts, labels, token_pattern=_WORD)
+    return _find(texts, labels, task, token_pattern=_WORD)
 
 
-def find_affix_shortcuts(texts: Sequence[str], labels: Sequence[str]) -> list[Shortcut]:
+def find_affix_shortcuts(texts: Sequence[str], labels: Sequence[str], task: Task = "single_label") -> list[Shortcut]:
     """The same for the first one to three words of a text, and for its last one to three, in their order."""
-    return _find(texts, labels, analyzer=_affixes)
+    return _find(texts, labels, task, analyzer=_affixes)
 
 
 def _affixes(text: str) -> Iterator[str]:
@@ -88,9 +92,9 @@ def _affixes(text: str) -> Iterator[str]:
         yield f"{_END}\n{' '.join(last[-n:])}"
 
 
-def _find(texts: Sequence[str], labels: Sequence[str], **how: Any) -> list[Shortcut]:
-    codes, names = pd.factorize(np.asarray(labels, dtype=object), sort=True)
-    sizes = np.bincount(codes, minlength=len(names))
+def _find(texts: Sequence[str], labels: Sequence[str], task: Task, **how: Any) -> list[Shortcut]:
+    names, has_label = _mark(labels, task)
+    sizes = np.asarray(has_label.sum(axis=0)).ravel()
     classes = np.flatnonzero((sizes >= MIN_DOCUMENTS) & (sizes < len(texts)))
     presence, tokens = _count(texts, how)
     if not len(classes) or not len(tokens):
@@ -99,16 +103,30 @@ def _find(texts: Sequence[str], labels: Sequence[str], **how: Any) -> list[Short
     found = []
     for start in range(0, len(classes), _CLASSES_AT_ONCE):
         part = classes[start : start + _CLASSES_AT_ONCE]
-        is_class = (codes[:, None] == part).astype(float)
+        is_class = has_label[:, part].toarray().astype(float)
         together = np.asarray(presence.T @ is_class)
         for column, code in enumerate(part):
             best, correlation = _strongest(together[:, column], presence, int(sizes[code]), alpha)
             place, _, words = tokens[best].rpartition("\n") if correlation else ("", "", "")
             holds = presence[:, [best]].toarray().ravel() > 0
-            rows = np.flatnonzero(holds & ((codes == code) | (correlation < 0)))[:MIN_DOCUMENTS].tolist()
-            found.append(Shortcut(str(names[code]), correlation, words, place, rows))
+            rows = np.flatnonzero(holds & ((is_class[:, column] > 0) | (correlation < 0)))[:MIN_DOCUMENTS].tolist()
+            found.append(Shortcut(names[code], correlation, words, place, rows))
     # Of two classes that are each other's opposite, the one that has the words comes first.
     return sorted(found, key=lambda shortcut: (-round(shortcut.strength, 9), shortcut.correlation < 0, shortcut.label))
+
+
+def _mark(labels: Sequence[str], task: Task) -> tuple[list[str], "csc_matrix"]:
+    """The labels in alphabetical order, and whether a document has each: [documents, labels]."""
+    from scipy.sparse import csr_matrix
+
+    codes, columns = pd.factorize(np.asarray(labels, dtype=object))
+    sets = [labels_of(str(column), task) for column in columns]
+    names = sorted({name for each in sets for name in each})
+    index = {name: number for number, name in enumerate(names)}
+    entries = [(row, index[name]) for row, each in enumerate(sets) for name in each]
+    rows, ids = zip(*entries, strict=True) if entries else ((), ())
+    has_label = csr_matrix((np.ones(len(entries), np.int64), (rows, ids)), shape=(len(sets), len(names)))
+    return names, has_label[codes].tocsc()
 
 
 def _count(texts: Sequence[str], how: dict[str, Any]) -> tuple["csc_matrix", npt.NDArray[np.object_]]:

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from textmill.tasks import Task
+
 if TYPE_CHECKING:
     from great_expectations.expectations.expectation import Expectation
 
@@ -13,6 +15,16 @@ Statistic = Literal["rows", "sum", "mean", "median", "min", "max"]
 
 _SMALLEST = "Documents of the smallest class in {}"
 _DRIFT = "Largest difference of a class's share in {} from its share of all"
+# What a number has nothing of, by key of the section contract.
+_OF_CLASSES = (
+    "documents_per_class",
+    "documents_per_class_and_split",
+    "classes",
+    "labels",
+    "token_shortcut",
+    "prefix_shortcut",
+)
+_CALLED: dict[Task, str] = {"single_label": "class", "multi_label": "label", "regression": "range of the target"}
 # What the pipeline promises of every row: suite, column of the table, and what it counts.
 _PROMISES = (
     ("raw", "unaccounted", "Rows that are neither kept nor in quarantine, or both"),
@@ -24,6 +36,10 @@ _PROMISES = (
     ("clean", "not_once", "Documents that do not lie in exactly one split"),
     ("splits", "textless", "Documents without a text"),
 )
+_MISLABELLED: dict[Task, str] = {
+    "multi_label": "Documents whose labels are not sorted, or not each there once",
+    "regression": "Documents whose label is no finite number",
+}
 # What has a limit in params.yaml: suite, column, statistic, what it measures, key of the section contract.
 _LIMITED: tuple[tuple[str, str | None, Statistic, str, str], ...] = (
     ("raw", "missing", "mean", "Share of rows without a text or a label", "missing_share"),
@@ -131,8 +147,11 @@ def build_checks(
     min_characters: int,
     max_characters: int,
     has_reference: bool,
+    task: Task = "single_label",
 ) -> list[Check]:
     """All checks but those of the schemas, suite by suite. A limit that is null in params.yaml makes none.
+
+    Those of classes are left out for regression, where drift is of ranges of the number (see `list_left_out`).
 
     Args:
         limits: the keys of the section `contract` in params.yaml that have a level.
@@ -144,16 +163,31 @@ def build_checks(
         Check("raw", None, "rows", "Rows read: those kept and those in quarantine", None, num_accounted, num_accounted),
         Check("splits", None, "rows", "Documents of the splits: those after cleaning", None, num_clean, num_clean),
         *(_promise(*promise) for promise in _PROMISES),
+        *((_promise("clean", "mislabelled", _MISLABELLED[task]),) if task != "single_label" else ()),
         *(
             _bound("min", "Shortest document, in characters", "clean.min_characters", min_characters, None),
             _bound("max", "Longest document, in characters", "clean.max_characters", None, max_characters),
         ),
     ]
     for suite, column, statistic, about, key in _LIMITED:
-        check = _limited(suite, column, statistic, about, key, limits[key])
-        if check is not None and (suite != "reference" or has_reference):
-            checks.append(check)
+        check = _limited(suite, column, statistic, about.replace("class's", f"{_CALLED[task]}'s"), key, limits[key])
+        if key in _left_out(task) or check is None or (suite == "reference" and not has_reference):
+            continue
+        checks.append(check)
     return sorted(checks, key=lambda check: SUITES.index(check.suite))  # stable: within a suite in this order
+
+
+def list_left_out(limits: Mapping[str, Mapping[str, Any]], task: Task) -> list[str]:
+    """Keys of params.yaml that have a limit, but say nothing about the task."""
+    return [
+        f"contract.{key}"
+        for key in _left_out(task)
+        if any(value is not None for name, value in limits[key].items() if name != "level")
+    ]
+
+
+def _left_out(task: Task) -> tuple[str, ...]:
+    return _OF_CLASSES if task == "regression" else ()
 
 
 def _promise(suite: str, column: str, about: str) -> Check:

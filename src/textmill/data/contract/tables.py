@@ -13,7 +13,9 @@ import pandas as pd
 import pyarrow as pa
 
 from textmill.artifacts import SLICE
+from textmill.data.contract.classes import Classes, is_as_it_should_be
 from textmill.data.contract.shortcuts import Shortcut
+from textmill.tasks import Task
 
 # Reasons of quarantine that say: this text, or nearly this text, is there twice.
 REPEATED = (
@@ -72,8 +74,12 @@ def _say_type(found: pa.DataType) -> str:
     return "text" if pa.types.is_string(found) or pa.types.is_large_string(found) else str(found)
 
 
-def tabulate_raw(raw: pd.DataFrame, clean: pd.DataFrame, quarantine: pd.DataFrame) -> Table:
+def tabulate_raw(
+    raw: pd.DataFrame, clean: pd.DataFrame, quarantine: pd.DataFrame, task: Task = "single_label"
+) -> Table:
     """Every row as found: was something missing, was it there before, is it accounted for?
+
+    With several labels a document, none is nothing that is missing.
 
     Args:
         raw: id, id_key, label.
@@ -84,7 +90,9 @@ def tabulate_raw(raw: pd.DataFrame, clean: pd.DataFrame, quarantine: pd.DataFram
     kept, gone = keys.isin(clean["id_key"]), keys.isin(quarantine["id_key"])
     # With near duplicates in groups, or exact ones kept, the later ones of a cluster are still among the clean.
     again = [clean.loc[clean["cluster_key"].duplicated(), "id_key"], quarantine.loc[reasons.isin(REPEATED), "id_key"]]
-    missing = raw["label"].isna() | keys.isin(quarantine.loc[reasons.isin(MISSING), "id_key"])
+    missing = keys.isin(quarantine.loc[reasons.isin(MISSING), "id_key"])
+    if task != "multi_label":
+        missing |= raw["label"].isna()
     rows = _flags(
         unaccounted=kept == gone,
         unnamed=keys.isna(),
@@ -96,8 +104,8 @@ def tabulate_raw(raw: pd.DataFrame, clean: pd.DataFrame, quarantine: pd.DataFram
     return Table(rows, raw["id"])
 
 
-def tabulate_clean(clean: pd.DataFrame, documents: pd.DataFrame) -> Table:
-    """Every clean document: has it an id and a label, and lies it in exactly one split?
+def tabulate_clean(clean: pd.DataFrame, documents: pd.DataFrame, task: Task = "single_label") -> Table:
+    """Every clean document: has it an id and a label as the task has it, and lies it in exactly one split?
 
     Args:
         clean: id, id_key, label.
@@ -105,35 +113,28 @@ def tabulate_clean(clean: pd.DataFrame, documents: pd.DataFrame) -> Table:
     """
     keys, placed = clean["id_key"], documents["id_key"]
     once = keys.isin(placed) & ~keys.isin(placed[placed.duplicated()])
-    rows = _flags(unnamed=keys.isna(), repeated=_repeated(keys), unlabelled=clean["label"].isna(), not_once=~once)
+    rows = _flags(
+        unnamed=keys.isna(),
+        repeated=_repeated(keys),
+        unlabelled=clean["label"].isna(),
+        mislabelled=~is_as_it_should_be(clean["label"], task),
+        not_once=~once,
+    )
     return Table(rows, clean["id"])
 
 
-def tabulate_classes(counts: pd.DataFrame, allowed: list[str] | None) -> Table:
+def tabulate_classes(classes: Classes, allowed: list[str] | None) -> Table:
     """Every class: its documents, and how far its share in each split is from its share of all.
 
     Args:
-        counts: as of `count_classes`.
         allowed: the labels there may be, or None for any.
     """
+    counts = classes.counts
     rows = counts.astype(float)
     for name in counts.columns[1:]:
-        share = counts[name] / max(counts[name].sum(), 1)
-        rows[f"{name}_drift"] = (share - counts["documents"] / max(counts["documents"].sum(), 1)).abs().round(_DIGITS)
+        rows[f"{name}_drift"] = (classes.shares(name) - classes.shares("documents")).abs().round(_DIGITS)
     rows["unlisted"] = 0 if allowed is None else (~counts.index.isin(allowed)).astype(int)
     return Table(rows.reset_index(drop=True), pd.Series(counts.index.astype(str)))
-
-
-def count_classes(labels: "pd.Series[str]", splits: "Mapping[str, pd.Series[str]]") -> pd.DataFrame:
-    """Documents of each class, of all and of each split, by label in alphabetical order.
-
-    Returns:
-        Integer columns `documents` and the names of the splits, indexed by label.
-    """
-    counts = labels.value_counts().sort_index().rename("documents").to_frame()
-    for name, part in splits.items():
-        counts[name] = part.value_counts().reindex(counts.index, fill_value=0)
-    return counts
 
 
 def tabulate_reference(shares: Mapping[str, float], reference: Mapping[str, float]) -> Table:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from textmill.data.numbers import describe_numbers
 from textmill.data.quarantine.reasons import CODES, KEPT, LEAKS, REASONS, REPLACED
 from textmill.errors import UserError
 from textmill.tasks import Task, labels_of
@@ -23,12 +24,6 @@ _ONE = {  # for a message: what all documents have
 
 class NothingToLearn(UserError):
     """Cleaning left no documents, or documents of one class or one number only."""
-
-
-def describe_numbers(numbers: npt.NDArray[np.float64]) -> dict[str, float]:
-    """min, max, mean and std (of the population) of the targets of a regression."""
-    figures = {"min": numbers.min(), "max": numbers.max(), "mean": numbers.mean(), "std": numbers.std()}
-    return {name: float(value) for name, value in figures.items()}
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """Splits that the source gives: kept as they are, once they are known to be of use."""
 
-from collections.abc import Sequence
 from reprlib import repr as short
 
 import numpy as np
@@ -8,6 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from textmill.data.splitting.grouping import hash_texts
+from textmill.data.splitting.strata import Strata
 from textmill.errors import UserError
 from textmill.paths import SPLITS
 
@@ -39,8 +39,7 @@ def read_given(documents: pd.DataFrame) -> npt.NDArray[np.int8]:
 def check_given(
     documents: pd.DataFrame,
     split_N: npt.NDArray[np.int8],
-    label_N: npt.NDArray[np.int64],
-    labels: Sequence[str],
+    strata: Strata,
 ) -> None:
     """See that given splits can be used.
 
@@ -49,7 +48,7 @@ def check_given(
 
     Raises:
         UnusableGivenSplits: some documents have no split, none is train, a group lies in two splits, or a class is
-            missing from a given split.
+            missing from a given split that it must be in.
     """
     without = split_N == MISSING
     given = [name for code, name in enumerate(SPLITS) if (split_N == code).any()]
@@ -65,19 +64,21 @@ def check_given(
             "from. Name the train documents so in the column that data.split names."
         )
     _check_groups(documents, split_N)
-    counts_SC = np.zeros((len(SPLITS), len(labels)), np.int64)
-    np.add.at(counts_SC, (split_N, label_N), 1)
+    counts_PS = np.zeros((len(SPLITS), len(strata.names)), np.int64)
+    np.add.at(counts_PS, (split_N[strata.row_E], strata.stratum_E), 1)
+    counts = {name: counts_PS[SPLITS.index(name)] for name in given}
+    lacks_S = np.any([(counts[name] == 0) & strata.must_cover(name) for name in given], axis=0)
     missing = [
-        f"{short(label)} has {', '.join(f'{counts_SC[SPLITS.index(name), code]} in {name}' for name in given)}"
-        for code, label in enumerate(labels)
-        if any(counts_SC[SPLITS.index(name), code] == 0 for name in given)
+        f"{short(strata.names[code])} has {', '.join(f'{counts[name][code]} in {name}' for name in given)}"
+        for code in np.flatnonzero(lacks_S)
     ]
     if missing:
         more = f" and {len(missing) - _NUM_EXAMPLES} classes more" if len(missing) > _NUM_EXAMPLES else ""
+        where = f"every given split ({', '.join(given)})" if strata.task == "single_label" else "the given train split"
         raise UnusableGivenSplits(
-            f"Every class must be in every given split ({', '.join(given)}), but after cleaning "
-            f"{'; '.join(missing[:_NUM_EXAMPLES])}{more} (documents). Leave the class out or merge it by "
-            "clean.labels, or let textmill make the splits itself (one data.source, data.split: null)."
+            f"Every class must be in {where}, but after cleaning {'; '.join(missing[:_NUM_EXAMPLES])}{more} "
+            "(documents). Leave the class out or merge it by clean.labels, or let textmill make the splits itself "
+            "(one data.source, data.split: null)."
         )
 
 

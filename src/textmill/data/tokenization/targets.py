@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from textmill.artifacts import read_table
+from textmill.data.numbers import describe_numbers
 from textmill.errors import UserError
 from textmill.tasks import Task, split_labels
 
@@ -72,7 +73,8 @@ class Targets:
 
 
 def _describe(numbers: NDArray[np.float64], path: Path) -> dict[str, float]:
-    mean, std = float(numbers.mean()), float(numbers.std())
+    figures = describe_numbers(numbers)
+    mean, std = figures["mean"], figures["std"]
     # Equal numbers may have a deviation by rounding.
     if std <= 1e-9 * max(1.0, abs(mean)):
         raise ConstantTarget(

@@ -5,16 +5,16 @@ Shape suffixes as in `language_model` and `objectives`.
 
 import math
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytorch_lightning as pl
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchmetrics.aggregation import MeanMetric
 
 from textmill.data.batches import Batch
-from textmill.training.failures import DivergedTraining, StepFacts
+from textmill.training.checkpoints import STAMP
+from textmill.training.failures import DivergedTraining
 from textmill.training.optimizer import build_optimizer, build_scheduler
 from textmill.training.pretraining.language_model import Answer, LanguageModel
 from textmill.training.pretraining.objectives import Question
@@ -27,6 +27,16 @@ WEIGHT_DECAY, WARMUP_FRACTION = 0.01, 0.1
 _VALIDATION = 2**32 - 1  # in the place of an epoch: the same tokens are hidden each time
 
 
+class Step(NamedTuple):
+    """What one step computed, still on its device: reading it waits for the step."""
+
+    number: int  # optimizer steps before it
+    epoch: int  # from 0
+    learning_rate: float
+    loss: Tensor  # scalar, of the tokens
+    gradient_norm: Tensor | None = None  # before clipping; None between the batches of one step
+
+
 class LitLanguageModel(pl.LightningModule):
     """Logs `validation_loss` and `perplexity`, which are of the tokens alone, and what pairs of segments gave.
 
@@ -37,6 +47,8 @@ class LitLanguageModel(pl.LightningModule):
         latest: of the last batch.
     """
 
+    latest: Step
+
     def __init__(
         self,
         model: LanguageModel,
@@ -44,38 +56,34 @@ class LitLanguageModel(pl.LightningModule):
         settings: Settings,
         learning_rate: float,
         stamp: dict[str, Any],
+        num_steps: int,
     ):
+        """
+        Args:
+            stamp: what the checkpoint says of this training.
+            num_steps: of the optimizer, in all epochs. (Lightning's own figure sets up the loader before the
+                checkpoint is read, and would start the epoch anew.)
+        """
         super().__init__()
         self.model, self.objective = model, objective
         # Every layer learns, and at one rate: these keys are for fine-tuning.
         self.settings = replace(settings, layer_decay=1.0, freeze_layers=0)
         self.hyper = Hyperparameters(learning_rate, WEIGHT_DECAY, WARMUP_FRACTION, dropout=0.0)
-        self.token_loss = MeanMetric()
-        self._stamp = stamp
-        self._step: dict[str, Any] = {}
-        self._gradient_norm: Tensor | None = None
-        self._unchecked: StepFacts | None = None
-
-    @property
-    def latest(self) -> StepFacts:
-        return StepFacts(**self._step, gradient_norm=self._gradient_norm)
+        self._total_loss: Any = 0.0  # of the tokens that validation has asked for
+        self._num_asked: Any = 0
+        self._stamp, self._num_steps = stamp, num_steps
+        self._unchecked: Step | None = None
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
         self.check_step()
-        self._gradient_norm = None
         question, answer = self._ask(batch, self.current_epoch)
         loss = answer.loss
         if question.classes_W is not None and answer.continues_W2 is not None:
             pair_loss = F.cross_entropy(answer.continues_W2.float(), question.classes_W)
             self.log("next_sentence_loss", pair_loss, batch_size=len(question.classes_W))
             loss = loss + pair_loss
-        self._step = {
-            "step": self.global_step,
-            "epoch": self.current_epoch,
-            "learning_rate": self.trainer.optimizers[0].param_groups[0]["lr"],
-            "loss": answer.loss.detach(),
-            "index_B": batch["index_B"],
-        }
+        rate = self.trainer.optimizers[0].param_groups[0]["lr"]
+        self.latest = Step(self.global_step, self.current_epoch, rate, answer.loss.detach())
         return loss
 
     def on_train_batch_end(self, *_: Any) -> None:
@@ -86,27 +94,30 @@ class LitLanguageModel(pl.LightningModule):
 
         Raises: DivergedTraining.
         """
-        facts, self._unchecked = self._unchecked, None
-        if facts is None:
+        step, self._unchecked = self._unchecked, None
+        if step is None:
             return
-        norm = 0.0 if facts.gradient_norm is None else float(facts.gradient_norm)
-        if not (math.isfinite(float(facts.loss)) and math.isfinite(norm)):
+        # fp16 overflows now and then: its step is left out, and the scale lowered.
+        checks_norm = step.gradient_norm is not None and self.trainer.precision != "16-mixed"
+        norm = float(step.gradient_norm) if checks_norm else 0.0
+        if not (math.isfinite(float(step.loss)) and math.isfinite(norm)):
             raise DivergedTraining(
-                f"The loss of pretraining is {float(facts.loss)} and its gradient norm {norm} at step {facts.step} "
-                f"(epoch {facts.epoch + 1}), at learning rate {facts.learning_rate:.3g}. Lower pretrain.learning_rate "
+                f"The loss of pretraining is {float(step.loss)} and its gradient norm {norm} at step {step.number} "
+                f"(epoch {step.epoch + 1}), at learning rate {step.learning_rate:.3g}. Lower pretrain.learning_rate "
                 f"({self.hyper.learning_rate:g}) or training.gradient_clip, or set training.precision: 32-true."
             )
 
     def validation_step(self, batch: Batch, _: int) -> None:
         question, answer = self._ask(batch, _VALIDATION)
-        self.token_loss.update(answer.loss, answer.num_asked)
+        self._total_loss = self._total_loss + answer.loss.double() * answer.num_asked
+        self._num_asked = self._num_asked + answer.num_asked
         if question.classes_W is not None and answer.continues_W2 is not None:
             right = (answer.continues_W2.argmax(1) == question.classes_W).float().mean()
             self.log("next_sentence_accuracy", right, batch_size=len(question.classes_W))
 
     def on_validation_epoch_end(self) -> None:
-        loss = self.token_loss.compute()
-        self.token_loss.reset()
+        loss = self._total_loss / self._num_asked
+        self._total_loss, self._num_asked = 0.0, 0
         self.log("validation_loss", loss)
         self.log("perplexity", loss.exp(), prog_bar=True)
 
@@ -115,16 +126,16 @@ class LitLanguageModel(pl.LightningModule):
     ) -> None:
         # Lightning clips no gradients of a fused optimizer, for fp16's sake, where we do not use it.
         assert gradient_clip_val is not None
-        self._gradient_norm = nn.utils.clip_grad_norm_(self.parameters(), gradient_clip_val)
+        norm = nn.utils.clip_grad_norm_(self.parameters(), gradient_clip_val)
+        self.latest = self.latest._replace(gradient_norm=norm)
 
     def configure_optimizers(self) -> Any:
         optimizer = build_optimizer(self.model, self.hyper, self.settings)
-        num_steps = int(self.trainer.estimated_stepping_batches)
-        scheduler = build_scheduler(optimizer, self.settings.schedule, self.hyper.warmup_fraction, num_steps)
+        scheduler = build_scheduler(optimizer, self.settings.schedule, self.hyper.warmup_fraction, self._num_steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["textmill"] = self._stamp
+        checkpoint[STAMP] = self._stamp
 
     def _ask(self, batch: Batch, epoch: int) -> tuple[Question, Answer]:
         """What is hidden depends on seed, epoch and the batch's first document: a continued run hides the same."""

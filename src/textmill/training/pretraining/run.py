@@ -1,5 +1,6 @@
 """One pretraining run, which can be killed and continued."""
 
+import math
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -104,7 +105,8 @@ def pretrain(
             enable_progress_bar=show_bar,
             enable_model_summary=False,
         )
-        lit = LitLanguageModel(model.train(), objective, settings, learning_rate, stamp)
+        num_steps = math.ceil(len(batches) / settings.accumulate) * settings.epochs
+        lit = LitLanguageModel(model.train(), objective, settings, learning_rate, stamp, num_steps)
         if last is None:
             (figures,) = trainer.validate(lit, held_out, verbose=False)
             curve.before(figures)

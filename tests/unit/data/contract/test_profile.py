@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from textmill.data.contract.classes import Classes
 from textmill.data.contract.profile import QUANTILES, build_profile
 from textmill.data.contract.reference import Reference
 from textmill.data.contract.tables import MISSING, REPEATED, Table
@@ -21,7 +22,7 @@ def profile(lengths=(1, 2, 3, 4, 5), marks=("email", "phone")):
     return build_profile(
         project="movies",
         source={"uri": "own.csv", "sha256": "0"},
-        counts=counts,
+        classes=Classes(counts, {"documents": 4, "train": 2, "validation": 1, "test": 1}, None),
         num_characters=pd.Series(pd.array(lengths, "Int32")),
         scripts=["Latin", "Greek", "Latin"],
         raw=Table(raw, pd.Series(dtype=str)),

@@ -28,7 +28,7 @@ PROFILE = {
 
 
 def reference(**changes):
-    return Reference(**{key: (PROFILE | changes)[key] for key in Reference.model_fields})
+    return Reference(**{key: value for key, value in (PROFILE | changes).items() if key in Reference.model_fields})
 
 
 @pytest.fixture
@@ -171,3 +171,19 @@ def test_differences_are_listed():
         "share quarantined: gone, was 0.0100",
         "length, median: 120 characters -> 140 characters",
     ]
+
+
+TARGET = {"min": 0.0, "max": 5.0, "mean": 2.5, "std": 1.25, "borders": [1.0, 2.5, 4.0]}
+
+
+def test_the_target_of_a_regression_is_frozen(lock):
+    assert freeze_profile(lock, PROFILE | {"target": TARGET}) is None
+    assert read_reference(lock).target.model_dump() == TARGET
+    assert freeze_profile(lock, PROFILE | {"target": TARGET | {"max": 6.5}}) == ["target, max: 5 -> 6.5"]
+
+
+def test_a_file_of_an_earlier_version_has_no_target(lock):
+    freeze_profile(lock, PROFILE)
+    lock.write_text(lock.read_text().replace("  target:\n", "").replace("  target: null\n", ""))
+    assert "target" not in lock.read_text()
+    assert read_reference(lock) == reference()

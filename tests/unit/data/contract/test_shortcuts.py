@@ -135,3 +135,15 @@ def test_the_order_of_documents_changes_nothing():
         for t in (table, mixed)
     ]
     assert told[0].equals(told[1])
+
+
+def test_each_of_several_labels_is_there_or_not():
+    rng = np.random.default_rng(0)
+    texts = movie_reviews()["text"][:600].tolist()
+    labels = ["|".join(name for name in "abc" if rng.random() < 0.4) for _ in texts]
+    assert strongest(find_word_shortcuts(texts, labels, "multi_label")) < TOKEN_LIMIT / 2
+    tagged = [f"{text} zzyzx" if "b" in label else text for text, label in zip(texts, labels, strict=True)]
+    best = find_word_shortcuts(tagged, labels, "multi_label")[0]
+    assert (best.label, best.words, best.correlation) == ("b", "zzyzx", pytest.approx(1.0))
+    assert all("b" in labels[row] for row in best.rows)
+    assert {shortcut.label for shortcut in find_affix_shortcuts(tagged, labels, "multi_label")} == {"a", "b", "c"}

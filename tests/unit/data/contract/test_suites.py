@@ -4,7 +4,7 @@ import pytest
 
 from tests.tiny_run import REPOSITORY
 from textmill.config import load_params
-from textmill.data.contract.suites import SUITES, Check, build_checks, say
+from textmill.data.contract.suites import SUITES, Check, build_checks, list_left_out, say
 
 LIMITS = load_params(REPOSITORY / "params.yaml").contract.model_dump()
 NUMBERS = {"num_accounted": 10, "num_clean": 9, "min_characters": 3, "max_characters": 99}
@@ -36,6 +36,25 @@ def test_without_a_reference_there_is_no_drift_to_check():
 def test_checks_come_suite_by_suite():
     places = [SUITES.index(check.suite) for check in build_checks(LIMITS, **NUMBERS, has_reference=True)]
     assert places == sorted(places)
+
+
+def test_a_number_has_no_classes():
+    of_classes = {
+        f"contract.{key}"
+        for key in (
+            "classes",
+            "documents_per_class",
+            "documents_per_class_and_split",
+            "token_shortcut",
+            "prefix_shortcut",
+        )
+    }
+    checks = build_checks(LIMITS, **NUMBERS, has_reference=True, task="regression")
+    assert settings(LIMITS) - {check.setting for check in checks} == of_classes
+    limits = {key: value for key, value in LIMITS.items() if isinstance(value, dict)}
+    assert set(list_left_out(limits, "regression")) == of_classes  # labels.allowed is null as shipped
+    assert list_left_out(limits, "multi_label") == []
+    assert any("range of the target's share in test" in check.about for check in checks)
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ import pyarrow as pa
 import pytest
 
 from textmill.artifacts import DOCUMENTS, QUARANTINE, RAW, with_slices
+from textmill.data.contract.classes import count_classes
 from textmill.data.contract.shortcuts import Shortcut
 from textmill.data.contract.tables import (
-    count_classes,
     judge_schemas,
     tabulate_classes,
     tabulate_clean,
@@ -76,19 +76,29 @@ def test_clean_documents_are_marked():
     assert marked(table, "unnamed") == ["e"]
 
 
-def test_classes_are_counted_and_their_shares_compared():
+def test_labels_are_marked_by_task():
+    clean = keyed(id=list("abcd"), id_key=[1, 2, 3, 4], label=["1.5", "b|a", "", None])
+    placed = keyed(id_key=[1, 2, 3, 4])
+    assert marked(tabulate_clean(clean, placed), "mislabelled") == []
+    assert marked(tabulate_clean(clean, placed, "multi_label"), "mislabelled") == ["b"]
+    assert marked(tabulate_clean(clean, placed, "regression"), "mislabelled") == ["b", "c"]
+
+
+def test_no_label_among_several_is_not_missing():
+    raw = keyed(id=list("ab"), id_key=[1, 2], label=["x", None])
+    clean, quarantine = keyed(id_key=[1, 2], cluster_key=[1, 2]), keyed(id_key=[], reason=[])
+    assert marked(tabulate_raw(raw, clean, quarantine), "missing") == ["b"]
+    assert marked(tabulate_raw(raw, clean, quarantine, "multi_label"), "missing") == []
+
+
+def test_shares_in_splits_are_compared():
     labels = pd.Series(list("aaabbbbbbb"))
-    splits = {"train": labels[:6], "validation": labels[6:8], "test": labels[8:]}
-    counts = count_classes(labels, splits)
-    assert counts.to_dict("index") == {
-        "a": {"documents": 3, "train": 3, "validation": 0, "test": 0},
-        "b": {"documents": 7, "train": 3, "validation": 2, "test": 2},
-    }
-    rows = tabulate_classes(counts, ["b"]).rows
+    classes = count_classes(labels, {"train": labels[:6], "validation": labels[6:8], "test": labels[8:]})
+    rows = tabulate_classes(classes, ["b"]).rows
     assert rows["train_drift"].tolist() == pytest.approx([0.2, 0.2])
     assert rows["test_drift"].tolist() == pytest.approx([0.3, 0.3])
     assert rows["unlisted"].tolist() == [1, 0]
-    assert tabulate_classes(counts, None).rows["unlisted"].tolist() == [0, 0]
+    assert tabulate_classes(classes, None).rows["unlisted"].tolist() == [0, 0]
 
 
 @pytest.mark.parametrize(

@@ -40,13 +40,18 @@ one machine take longer.
 
 
 def render(rows: list[dict[str, Any]]) -> None:
+    PAGE.write_text(page_of(rows), encoding="utf-8")
+
+
+def page_of(rows: list[dict[str, Any]]) -> str:
+    """The whole page."""
     parts = [HEAD]
     for data in DATASETS:
         of_data = [row for row in rows if row["data"] == data]
         if of_data:
             parts += [f"## {TITLES[data]}\n", _table(of_data), _references(data), _machines(of_data)]
     parts += [LIMITS, _settings(rows)]
-    PAGE.write_text("\n".join(part for part in parts if part), encoding="utf-8")
+    return "\n".join(part for part in parts if part)
 
 
 def _table(rows: list[dict[str, Any]]) -> str:

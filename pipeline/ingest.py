@@ -3,7 +3,7 @@
 Reads: data.source (paths, files of installed distributions, data sets of the Hub), data.label_corrections.
 Writes: data/raw/documents.parquet (id, text, label, origin, split, group, time, slices), data/raw/source.json
     (provenance, counts), data/raw/corrections.parquet (id, label, corrected).
-Params: data.
+Params: data, task.
 """
 
 from itertools import chain
@@ -29,7 +29,7 @@ def run(params: Params, paths: Paths) -> None:
     corrections = _read_corrections(data.label_corrections)
     columns = Columns(data.text, data.label, data.split, data.group, data.time, tuple(data.slices))
     places = locate(data.sources, data.label_corrections)
-    reading = open_source(places, columns, data.where, Options(data.header))
+    reading = open_source(places, columns, data.where, Options(data.header), params.task, data.label_separator)
     _write_documents(reading, paths.raw_documents)
     _check_ids(corrections, reading, data.label_corrections)
     write_table(paths.corrections, corrections, CORRECTIONS)
@@ -38,7 +38,7 @@ def run(params: Params, paths: Paths) -> None:
         digest = sha256(Path(data.label_corrections))
         record["label_corrections"] = {"file": data.label_corrections, "sha256": digest, "num": len(corrections)}
     write_json(paths.source, record)
-    _tell(record)
+    _tell(record, params.task)
 
 
 def _read_corrections(file: str | None) -> "pd.DataFrame":
@@ -75,12 +75,13 @@ def _check_ids(corrections: "pd.DataFrame", reading: "Reading", file: str | None
         )
 
 
-def _tell(record: dict[str, Any]) -> None:
+def _tell(record: dict[str, Any], task: str) -> None:
     from textmill.data.sources.reading import MISSING
 
     num_labels = len(record["labels"].keys() - {MISSING})
+    what = "" if task == "regression" else f" of {num_labels} labels"
     print(
-        f"ingest: {record['num_documents']} documents of {num_labels} labels from "
+        f"ingest: {record['num_documents']} documents{what} from "
         f"{record['rows_in_source']} rows ({record['layout']}, {len(record['re_encoded'])} files not in UTF-8)"
     )
     if record["given_splits"]:

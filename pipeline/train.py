@@ -112,7 +112,7 @@ def _fit_baseline(params: Params, paths: Paths) -> None:
                 folder / "bundle", train, validation, settings, params.task, lineage, parent=None, recipe=[]
             )
             _write_curves(folder / "curves.csv", [])
-            none = {"seeds": [], "mean": None, "std": None, "ensemble": False, "score": None}
+            none: dict[str, Any] = {"seeds": [], "mean": None, "std": None, "ensemble": False, "score": None}
             write_json(folder / "seeds.json", none)
         tracking.log(metrics={"num_features": fitted.num_features})
     print(f"Fitted the baseline on {len(train)} documents: {fitted.num_features} n-grams")

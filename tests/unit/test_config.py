@@ -92,6 +92,11 @@ def write(tmp_path):
         ("training.lora", {"rank": 0, "alpha": 8, "dropout": 0}, r"training\.lora\.rank: .*greater than or equal to 1"),
         ("training.augmentation.replace", 0.1, r"set pretrain\.objective to mlm \(it is none\)"),
         ("train.ensemble", True, r"train: ensemble averages several models: set num_seeds to 2 or more, not 1"),
+        (
+            "model.baseline.character_ngrams",
+            [5, 3],
+            r"character_ngrams: .*\(5\) must not be longer than the longest \(3\)",
+        ),
         ("task", "regression", r"clean\.labels maps labels to labels; with task: regression it must be null"),
         ("task", "sentiment", r"task: .*'multi_label' or 'regression', found 'sentiment'"),
         (

@@ -6,7 +6,7 @@ both agree on every text (`\\w` means another set of characters in Python than i
 Shapes: N documents, F features (n-grams of words, then those of characters), C outputs.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
@@ -97,13 +97,12 @@ def count_ngrams(texts: Sequence[str], settings: Settings) -> Counts:
 
     Raises: UnfitForBaseline: no text has a word.
     """
-    plain = [SPACE.join(words(text)) for text in texts]
+    plain: Iterable[str] = (SPACE.join(words(text)) for text in texts)
     counters = [
-        # `words` lower-cases and finds the words
         CountVectorizer(
             tokenizer=str.split,
             token_pattern=None,
-            lowercase=False,
+            lowercase=False,  # `words` does it
             ngram_range=(1, settings.max_ngram),
             max_features=settings.max_features,
         )
@@ -112,6 +111,7 @@ def count_ngrams(texts: Sequence[str], settings: Settings) -> Counts:
         shortest, longest = settings.character_ngrams
         analyzer = character_analyzer(shortest, longest)
         counters.append(CountVectorizer(analyzer=analyzer, max_features=settings.max_character_features))
+        plain = list(plain)  # read twice
     try:
         return Counts(counters, [counter.fit_transform(plain) for counter in counters])
     except ValueError as error:

@@ -9,9 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from textmill.compression.onnx_lstm import OnnxLstm
 from textmill.data.tokens import TokenArrays
-from textmill.models.lstm import PackedLstm
 
 MAX_DIFFERENCE = 1e-3  # of a logit, in float32; exports here stay below 1e-5
 OPSET = 20  # opset 23's Attention op makes an invalid graph after dynamic quantization
@@ -61,8 +59,8 @@ def _exportable(model: nn.Module) -> nn.Module:
     for name, module in list(twin.named_modules()):
         if hasattr(module, "set_attn_implementation"):  # of transformers
             module.set_attn_implementation("eager")  # plain MatMul and Softmax are what the quantizer knows
-        elif isinstance(module, PackedLstm):
-            twin.set_submodule(name, OnnxLstm(module))
+        elif hasattr(module, "exportable"):
+            twin.set_submodule(name, module.exportable())
     return twin.eval()
 
 

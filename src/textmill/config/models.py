@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from textmill.config.base import Count, Positive, Section
 
@@ -47,6 +47,13 @@ class Baseline(Section):
     )
     max_character_features: Count = Field(description="Most character n-grams kept, the most frequent ones first.")
     regularisation: Positive = Field(description="Inverse strength C of the linear model.")
+
+    @field_validator("character_ngrams")
+    @classmethod
+    def _lengths_are_ordered(cls, lengths: list[int] | None) -> list[int] | None:
+        if lengths is not None and lengths[0] > lengths[1]:
+            raise ValueError(f"the shortest n-gram ({lengths[0]}) must not be longer than the longest ({lengths[1]})")
+        return lengths
 
 
 class Model(Section):

@@ -17,6 +17,9 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from textmill.models.embeddings import build_embeddings, max_over_tokens, new_embeddings
 
+_KINDS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+_LSTM_OPSET = 14  # the newest version of the operator LSTM that onnxruntime has
+
 
 class PackedLstm(nn.LSTM):
     """A bidirectional LSTM that takes padded documents and computes each as if it were alone."""
@@ -43,6 +46,50 @@ class PackedLstm(nn.LSTM):
         packed = pack_padded_sequence(states_WTD, lengths_W.cpu(), batch_first=True, enforce_sorted=False)
         output, _ = super().forward(packed)
         return pad_packed_sequence(output, batch_first=True, total_length=states_WTD.shape[1])[0]
+
+    def exportable(self) -> nn.Module:
+        """What takes its place in ONNX."""
+        return OnnxLstm(self)
+
+
+class OnnxLstm(nn.Module):
+    """What `PackedLstm` computes: one node a layer, which takes the lengths. Packed sequences cannot be exported.
+
+    It is symbolic, for `torch.onnx.export` only.
+
+    The weights are in the order of ONNX from the start, so that each is a tensor of the file, which the quantizer
+    finds, and not something that the graph puts together.
+    """
+
+    def __init__(self, lstm: PackedLstm):
+        super().__init__()
+        self.hidden_size, self.num_layers = lstm.hidden_size, lstm.num_layers
+        for layer in range(lstm.num_layers):
+            inputs, recurrent, biases = [], [], []
+            for direction in ("", "_reverse"):
+                of = {kind: getattr(lstm, f"{kind}_l{layer}{direction}").detach() for kind in _KINDS}
+                inputs.append(_reordered(of["weight_ih"]))
+                recurrent.append(_reordered(of["weight_hh"]))
+                biases.append(torch.cat([_reordered(of["bias_ih"]), _reordered(of["bias_hh"])]))
+            for kind, both in (("inputs", inputs), ("recurrent", recurrent), ("biases", biases)):
+                self.register_buffer(f"{kind}_{layer}", torch.stack(both))
+
+    def forward(self, states_WTD: Tensor, lengths_W: Tensor) -> Tensor:
+        """States [W, T, 2H]; ONNX writes [T, directions, W, H]."""
+        num_documents, num_tokens, _ = states_WTD.shape
+        states = states_WTD.transpose(0, 1)
+        for layer in range(self.num_layers):
+            weights = [getattr(self, f"{kind}_{layer}") for kind in ("inputs", "recurrent", "biases")]
+            output = torch.onnx.ops.symbolic(
+                "LSTM",
+                [states, *weights, lengths_W.int()],
+                {"hidden_size": self.hidden_size, "direction": "bidirectional"},
+                dtype=states.dtype,
+                shape=[num_tokens, 2, num_documents, self.hidden_size],
+                version=_LSTM_OPSET,
+            )
+            states = output.transpose(1, 2).flatten(2)
+        return states.transpose(0, 1)
 
 
 class Lstm(nn.Module):
@@ -110,3 +157,9 @@ class Lstm(nn.Module):
 def _layer(name: str) -> int:
     """0 for `weight_ih_l0` and `weight_ih_l0_reverse`."""
     return int(name.removesuffix("_reverse").rpartition("_l")[2])
+
+
+def _reordered(gates: Tensor) -> Tensor:
+    """From PyTorch's order of gates, input, forget, cell, output, to ONNX's: input, output, forget, cell."""
+    of_input, of_forget, of_cell, of_output = gates.chunk(4)
+    return torch.cat([of_input, of_output, of_forget, of_cell])

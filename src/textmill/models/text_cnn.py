@@ -8,13 +8,54 @@ C classes.
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from textmill.models.embeddings import build_embeddings, new_embeddings
+
+
+class Convolution(nn.Conv1d):
+    """Filters that begin at every token of a document and see zeros behind its end."""
+
+    def __init__(self, embedding_size: int, num_filters: int, width: int):
+        super().__init__(embedding_size, num_filters, width)
+        nn.init.kaiming_uniform_(self.weight, nonlinearity="relu")  # He et al., 2015, for ReLU
+        nn.init.zeros_(cast(Tensor, self.bias))
+
+    def forward(self, states_WTD: Tensor) -> Tensor:
+        """Return answers [W, T, F]."""
+        padded_WDT = F.pad(states_WTD.transpose(1, 2), (0, self.kernel_size[0] - 1))
+        return super().forward(padded_WDT).transpose(1, 2)
+
+    def exportable(self) -> nn.Module:
+        """What takes its place in ONNX."""
+        return OnnxConvolution(self)
+
+
+class OnnxConvolution(nn.Module):
+    """What `Convolution` computes, as one matrix product and a sum of shifted answers.
+
+    onnxruntime's integer convolution takes four times as long as the one in float32, its integer matrix product half
+    as long.
+    """
+
+    def __init__(self, convolution: Convolution):
+        super().__init__()
+        self.width, self.num_filters = convolution.kernel_size[0], convolution.out_channels
+        weight_DXF = convolution.weight.detach().permute(1, 2, 0)  # X tokens under a filter
+        self.register_buffer("weight", weight_DXF.flatten(1).contiguous())
+        self.register_buffer("bias", convolution.bias.detach())  # type: ignore[union-attr]
+
+    def forward(self, states_WTD: Tensor) -> Tensor:
+        """Answers [W, T, F]."""
+        num_tokens = states_WTD.shape[1]
+        padded = F.pad(states_WTD @ self.weight, (0, 0, 0, self.width - 1))
+        places = padded.split(self.num_filters, dim=2)
+        shifted = [answers[:, place : place + num_tokens] for place, answers in enumerate(places)]
+        return torch.stack(shifted).sum(0) + self.bias
 
 
 class TextCnn(nn.Module):
@@ -30,12 +71,9 @@ class TextCnn(nn.Module):
     def __init__(self, embeddings: nn.Embedding, widths: Sequence[int], num_filters: int, num_labels: int):
         super().__init__()
         self.embeddings = embeddings
-        self.convolutions = nn.ModuleList(nn.Conv1d(embeddings.embedding_dim, num_filters, width) for width in widths)
+        self.convolutions = nn.ModuleList(Convolution(embeddings.embedding_dim, num_filters, width) for width in widths)
         self.dropout = nn.Dropout(0.0)
         self.head = nn.Linear(num_filters * len(widths), num_labels)
-        for convolution in self._convolutions():
-            nn.init.kaiming_uniform_(convolution.weight, nonlinearity="relu")  # He et al., 2015, for ReLU
-            nn.init.zeros_(convolution.bias)
         nn.init.xavier_uniform_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 
@@ -73,15 +111,13 @@ class TextCnn(nn.Module):
 
     def forward(self, input_ids_WT: Tensor, attention_mask_WT: Tensor) -> Tensor:
         """Return logits of shape [W, C], float32 or the autocast type."""
-        mask_W1T = attention_mask_WT.unsqueeze(1)
         embedded_WTD = self.embeddings(input_ids_WT)
-        embedded_WDT = embedded_WTD.transpose(1, 2) * mask_W1T.to(embedded_WTD.dtype)
+        mask_WT1 = attention_mask_WT.unsqueeze(2).to(embedded_WTD.dtype)
         pooled = []
         for convolution in self._convolutions():
-            seen_WDT = F.pad(embedded_WDT, (0, convolution.kernel_size[0] - 1))
-            found_WFT = F.relu(convolution(seen_WDT)) * mask_W1T  # zero, which no answer is below
-            pooled.append(found_WFT.amax(2))
+            answers_WTF = F.relu(convolution(embedded_WTD * mask_WT1)) * mask_WT1  # zero, which no answer is below
+            pooled.append(answers_WTF.amax(1))
         return self.head(self.dropout(torch.cat(pooled, dim=1)))
 
-    def _convolutions(self) -> list[Any]:
-        return list(self.convolutions)
+    def _convolutions(self) -> list[Convolution]:
+        return [cast(Convolution, convolution) for convolution in self.convolutions]

@@ -83,7 +83,7 @@ def fit(
     )
     curves = Curves()
     watching = _callbacks(curves, data, settings, checkpoints, progress)
-    with _quiet(), memory_explained(settings, data), _prepared(model, settings):
+    with quiet(), memory_explained(settings, data), _prepared(model, settings):
         trainer = _trainer(settings, [*callbacks, *watching], logger, validations_per_epoch)
         validation = share_batches(_scoring_batches(data.validation, data.pad_id, settings), trainer)
         last = find_last(checkpoints, module.stamp)
@@ -120,12 +120,17 @@ def _prepared(model: nn.Module, settings: Settings) -> Iterator[None]:
     with low_rank_updates(model, settings.lora):
         # Before Lightning wraps the model: devices exchange gradients of what is trained then.
         freeze(cast(Any, model).depth_groups(), settings.freeze_layers)
+        packs = settings.packing and hasattr(model, "set_packing")  # a key of the transformer's
+        if packs:
+            cast(Any, model).set_packing(True)
         if settings.compile:
             model.compile(dynamic=True)  # in place: the names of the weights stay
         try:
             yield
         finally:
             model._compiled_call_impl = None
+            if packs:
+                cast(Any, model).set_packing(False)
     for parameter, flag in zip(model.parameters(), trained, strict=True):
         parameter.requires_grad_(flag)
 
@@ -189,7 +194,7 @@ def predict_logits(
 ) -> torch.Tensor:
     """Logits of every document in its order: float32 [N, C], on the CPU."""
     collector = LogitsCollector(model, len(tokens), num_labels)
-    with _quiet():
+    with quiet():
         trainer = pl.Trainer(
             **{**trainer_arguments(settings), "devices": 1, "strategy": "auto"},
             logger=False,
@@ -203,7 +208,7 @@ def predict_logits(
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Lightning's notes on hardware it found, on loader workers and on tips say nothing about this run."""
     loggers = [logging.getLogger(name) for name in ("pytorch_lightning", "pytorch_lightning.utilities.rank_zero")]
     levels = [logger.level for logger in loggers]

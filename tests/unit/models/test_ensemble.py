@@ -4,11 +4,14 @@ import pytest
 import torch
 from torch import nn
 
-from tests.tiny_model import VOCABULARY, outspoken, tiny_transformer, write_tokens
+from tests.tiny_model import HYPER, SETTINGS, VOCABULARY, outspoken, tiny_transformer, write_tokens
+from textmill.compression.distill import distill
 from textmill.compression.export import export_onnx
+from textmill.compression.recovery import Recovery
 from textmill.data.tokens import TokenArrays
 from textmill.models.ensemble import Ensemble
 from textmill.models.folder import load_model, save_model
+from textmill.training.fit import TrainingData, predict_logits
 
 
 def unlike_members(num_members=3, num_layers=2):
@@ -94,3 +97,20 @@ def test_a_student_starts_from_the_first_member(batch):
     student = ensemble.with_layers([0, 1])
     assert torch.equal(student(*batch), members[0](*batch))
     assert student is not members[0], "the teacher's own weights are not trained"
+
+
+def test_one_student_learns_from_all(tmp_path):
+    data = TrainingData.open(write_tokens(tmp_path / "tokens"))
+    members = unlike_members(2)
+    ensemble = Ensemble(members)
+    before = {name: tensor.clone() for name, tensor in ensemble.state_dict().items()}
+    recovery = Recovery(data, SETTINGS, HYPER, tmp_path / "checkpoints")
+    student = distill(ensemble, recovery, num_layers=1, temperature=1.0, soft_weight=1.0, epochs=6, learning_rate=5e-3)
+    assert len(student.layers) == 1
+    teacher_NC, untaught_NC, student_NC = (
+        predict_logits(model, data.train, 0, 2, SETTINGS).softmax(-1)
+        for model in (ensemble, ensemble.with_layers([1]), student)
+    )
+    assert (student_NC - teacher_NC).abs().mean() < 0.5 * (untaught_NC - teacher_NC).abs().mean()
+    for name, tensor in ensemble.state_dict().items():
+        assert torch.equal(tensor, before[name])

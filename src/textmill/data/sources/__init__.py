@@ -13,6 +13,7 @@ from textmill.data.sources.errors import EmptySource, UnknownLayout
 from textmill.data.sources.files import Options, Place
 from textmill.data.sources.locating import locate
 from textmill.data.sources.reading import BATCH_SIZE, Part, Reading, Source
+from textmill.tasks import Task
 
 __all__ = [
     "BATCH_SIZE",
@@ -43,8 +44,13 @@ def open_source(
     columns: Columns,
     where: str | None = None,
     options: Options | None = None,
+    task: Task = "single_label",
+    separator: str = ",",
 ) -> Reading:
     """Recognise the layouts and get ready to read: one place, or one for each given split.
+
+    Args:
+        task, separator: what the labels are, and what stands between several: see Reading.
 
     Raises: UnknownLayout, EmptySource, UnreadableSource.
     """
@@ -53,7 +59,7 @@ def open_source(
     for split, place in ({None: places} if isinstance(places, Place) else places).items():
         layout, source = open_layout(place, options, "data.source" if split is None else f"data.source.{split}")
         parts.append(Part(split, place, layout, source))
-    return Reading(parts, columns, where, options)
+    return Reading(parts, columns, where, options, task, separator)
 
 
 def open_layout(place: Place, options: Options, key: str = "data.source") -> tuple[str, Source]:

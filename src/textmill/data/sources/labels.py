@@ -23,8 +23,8 @@ def check_labels(labels: Collection[str], what: str) -> None:
     shown = ", ".join(repr(label if len(label) < 40 else f"{label[:40]}...") for label in examples[:5])
     if sum(map(_is_measured, examples)) > MEASURED_SHARE * len(examples):
         raise UnusableLabels(
-            f"{what} holds measured numbers ({shown}, ...), not classes. Name the column with the classes, or write "
-            "one that says which range a number is in."
+            f"{what} holds measured numbers ({shown}, ...), not classes. Name the column with the classes, write one "
+            "that says which range a number is in, or set task: regression to predict the number itself."
         )
     if len(labels) > MAX_LABELS:
         raise UnusableLabels(

@@ -98,8 +98,8 @@ class LitLanguageModel(pl.LightningModule):
         if step is None:
             return
         # fp16 overflows now and then: its step is left out, and the scale lowered.
-        checks_norm = step.gradient_norm is not None and self.trainer.precision != "16-mixed"
-        norm = float(step.gradient_norm) if checks_norm else 0.0
+        may_overflow = self.trainer.precision == "16-mixed"
+        norm = 0.0 if step.gradient_norm is None or may_overflow else float(step.gradient_norm)
         if not (math.isfinite(float(step.loss)) and math.isfinite(norm)):
             raise DivergedTraining(
                 f"The loss of pretraining is {float(step.loss)} and its gradient norm {norm} at step {step.number} "

@@ -37,6 +37,12 @@ def find_mask_id(tokenizer: Tokenizer) -> int:
 class Masking(nn.Module):
     """Hides tokens anew at each call; the same for the same generator state."""
 
+    special_V: Tensor
+    begins_V: Tensor
+    first_V: Tensor
+    last_V: Tensor
+    ordinary: Tensor  # ids of the tokens that are not special
+
     def __init__(self, vocabulary: Vocabulary, mask_id: int, share: float, *, whole_words: bool):
         """
         Args:

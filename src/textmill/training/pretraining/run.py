@@ -20,7 +20,7 @@ from textmill.training.checkpoints import AtomicCheckpoints, LastState, find_las
 from textmill.training.dataset import TrainingData
 from textmill.training.devices import trainer_arguments
 from textmill.training.failures import memory_explained
-from textmill.training.fit import _quiet
+from textmill.training.fit import quiet
 from textmill.training.pretraining.curve import PerplexityCurve, PerplexityLines, Row
 from textmill.training.pretraining.language_model import LanguageModel, Objective
 from textmill.training.pretraining.lit_language_model import LitLanguageModel
@@ -87,12 +87,12 @@ def pretrain(
     callbacks: list[Callback] = [throughput, curve, LastState(checkpoints, settings.checkpoint_minutes)]
     if progress:
         callbacks.append(ProgressBar("pretrain", throughput) if show_bar else PerplexityLines(throughput))
-    sizes = {"batch_size": settings.batch_size, "batch_tokens": settings.batch_tokens}
-    batches = train_batches(data.train, data.pad_id, seed=settings.seed, **sizes)
-    held_out = ordered_batches(data.validation, data.pad_id, **sizes)
+    size, budget = settings.batch_size, settings.batch_tokens
+    batches = train_batches(data.train, data.pad_id, batch_size=size, batch_tokens=budget, seed=settings.seed)
+    held_out = ordered_batches(data.validation, data.pad_id, batch_size=size, batch_tokens=budget)
     stamp = {"epochs": settings.epochs, "num_batches": len(batches), "seed": settings.seed}
     last = find_last(checkpoints, stamp)
-    with _quiet(), memory_explained(settings, data):
+    with quiet(), memory_explained(settings, data):
         trainer = pl.Trainer(
             **trainer_arguments(settings),
             max_epochs=settings.epochs,

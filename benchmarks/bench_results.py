@@ -15,6 +15,7 @@ A call that was killed is repeated: seeds that are in benchmarks/results/quality
 import argparse
 import statistics
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from ruamel.yaml import YAML
 
 from benchmarks.clone import ROOT, fresh_clone, run
 from benchmarks.results_page import render
-from benchmarks.results_settings import DATASETS, FAMILIES, VARIANTS, settings_of
+from benchmarks.results_settings import DATASETS, FAMILIES, SEEDS, VARIANTS, settings_of
 from textmill.artifacts import read_json, write_json
 from textmill.config import load_params
 from textmill.evaluation.latency import hardware
@@ -76,7 +77,7 @@ def summarise(row: dict[str, Any]) -> dict[str, Any]:
 
 def keep(row: dict[str, Any]) -> None:
     """Put the row into the results, in the place of the one with its name; other processes may do the same."""
-    with FileLock(RESULTS.with_suffix(".lock")):
+    with FileLock(Path(tempfile.gettempdir()) / "textmill-results.lock"):
         rows = [other for other in read_rows() if _name(other) != _name(row)]
         order = [*rows, summarise(row)]
         order.sort(key=lambda one: (DATASETS.index(one["data"]), FAMILIES.index(one["family"]), one["variant"] or ""))
@@ -124,7 +125,7 @@ def main() -> None:
     parser.add_argument("--family", choices=FAMILIES)
     parser.add_argument("--variant", help=f"{', '.join(VARIANTS)}, or a name of your own for what --set changes")
     parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="params.yaml values, YAML after =")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[10, 20, 30])
+    parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
     parser.add_argument("--cache", type=Path, help="folder for DVC's cache, shared between rows")
     parser.add_argument("--render", action="store_true", help="only write docs/results.md anew")
     arguments = parser.parse_args()

@@ -3,7 +3,7 @@
 from typing import Any
 
 from benchmarks.clone import ROOT
-from benchmarks.results_settings import DATASETS, FAMILIES, REFERENCES
+from benchmarks.results_settings import DATASETS, FAMILIES, REFERENCES, SEEDS
 
 PAGE = ROOT / "docs/results.md"
 TITLES = {
@@ -33,9 +33,12 @@ LIMITS = """## What limits it
 - **Chance.** A spread that is as wide as the distance between two rows says that they do not differ; variant
   `ensemble` averages three models of the seeds that follow.
 
-Every row is one command, from a clean commit; it writes `benchmarks/results/quality.json` and this page. The seconds
-are of one seed, stages before training included, on the machine named under the table; rows measured side by side on
-one machine take longer.
+## Commands
+
+Every row is one command, which runs the last commit in a fresh clone, and writes `benchmarks/results/quality.json` and
+this page. The seconds in the tables are the mean of a seed's run from the raw files to the test figures, on a machine
+that may have had other work; what a seed does not change comes from DVC's cache. `--seeds`, `--set` and `--variant`
+make other rows.
 """
 
 
@@ -50,14 +53,14 @@ def page_of(rows: list[dict[str, Any]]) -> str:
         of_data = [row for row in rows if row["data"] == data]
         if of_data:
             parts += [f"## {TITLES[data]}\n", _table(of_data), _references(data), _machines(of_data)]
-    parts += [LIMITS, _settings(rows)]
+    parts += [LIMITS, _commands(rows), _settings(rows)]
     return "\n".join(part for part in parts if part)
 
 
 def _table(rows: list[dict[str, Any]]) -> str:
     lines = [
-        "| model | accuracy | macro-F1 | seeds | test documents | MB | ms | seconds | command |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| model | accuracy | macro-F1 | seeds | test documents | MB | ms | seconds |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
         runs = row["runs"]
@@ -66,8 +69,7 @@ def _table(rows: list[dict[str, Any]]) -> str:
             f"| {_title(row)} | {_percent(row['accuracy'])} | {_percent(row['f1_macro'])} "
             f"| {', '.join(str(run['seed']) for run in runs)} "
             f"| {' to '.join(f'{count:,}' for count in dict.fromkeys((tested[0], tested[-1])))} "
-            f"| {runs[0]['size_mb']:.1f} | {min(run['latency_p50_ms'] for run in runs):.1f} | {row['seconds']:,} "
-            f"| `{_command(row)}` |"
+            f"| {runs[0]['size_mb']:.1f} | {min(run['latency_p50_ms'] for run in runs):.1f} | {row['seconds']:,} |"
         )
     return "\n".join(lines) + "\n\nMB and ms: the exported model (float32) and its median latency for one document.\n"
 
@@ -84,6 +86,10 @@ def _machines(rows: list[dict[str, Any]]) -> str:
     machines = dict.fromkeys(f"{row['hardware']['cpu']}, {row['hardware']['cores']} cores" for row in rows)
     commits = dict.fromkeys(row["commit"] for row in rows)
     return f"Measured on {'; '.join(machines)}, at commit {', '.join(commits)}.\n"
+
+
+def _commands(rows: list[dict[str, Any]]) -> str:
+    return "\n".join(["```sh", *(_command(row) for row in rows), "```\n"]) if rows else ""
 
 
 def _settings(rows: list[dict[str, Any]]) -> str:
@@ -120,6 +126,8 @@ def _command(row: dict[str, Any]) -> str:
     words = ["python -m benchmarks.bench_results", f"--data {row['data']}", f"--family {row['family']}"]
     if row["variant"]:
         words.append(f"--variant {row['variant']}")
+    if (seeds := [run["seed"] for run in row["runs"]]) != SEEDS:
+        words.append(f"--seeds {' '.join(map(str, seeds))}")
     if row["set"]:
         words.append(f"--set {' '.join(f'{key}={_value(value)}' for key, value in row['set'].items())}")
     return " ".join(words)

@@ -59,7 +59,9 @@ def regression() -> pd.DataFrame:
 def main(arguments: list[str] | None = None) -> None:
     """Write the table and say what is in it. Raises: UserError: a package is not installed."""
     makers = {"multi_label": multi_label, "regression": regression}
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.task_datasets", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.task_datasets", description=(__doc__ or "").split("\n")[0]
+    )
     parser.add_argument("task", choices=makers)
     parser.add_argument("output", type=Path, help="a Parquet file")
     parser.add_argument("--documents", type=int, default=None, help="so many of them; all by default")

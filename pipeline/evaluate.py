@@ -17,9 +17,9 @@ from textmill.artifacts import read_table
 def run(params: Params, paths: Paths, model: str, split: str) -> None:
     from tqdm import tqdm
 
+    from textmill.bundle import read_manifest
     from textmill.evaluation.primary import name_primary
     from textmill.evaluation.report import Settings, evaluate, read_skipped, skip
-    from textmill.runtime import read_manifest
 
     folder = paths.evaluation(split, model)
     if reason := read_skipped(paths.model(model)):

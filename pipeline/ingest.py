@@ -76,7 +76,7 @@ def _check_ids(corrections: "pd.DataFrame", reading: "Reading", file: str | None
 
 
 def _tell(record: dict[str, Any], task: str) -> None:
-    from textmill.data.sources.reading import MISSING
+    from textmill.data.sources.labels import MISSING
 
     num_labels = len(record["labels"].keys() - {MISSING})
     what = "" if task == "regression" else f" of {num_labels} labels"

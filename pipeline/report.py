@@ -2,10 +2,11 @@
 
 Reads: reports/selection.json, reports/registration.json, reports/test/NAME of every recipe of params.yaml and of the
     baseline, data/raw/source.json, data/clean/summary.json, data/validation/report.json and profile.json,
-    data/tokens/tokens.json, data/audit, models/search/study.json, models/trained/curves.csv,
-    data/splits/test.parquet (texts of mistakes).
+    data/tokens/tokens.json, data/audit, data/splits/test.parquet (texts of mistakes); where they are there
+    models/search/study.json, models/trained/curves.csv and seeds.json, models/pretrained/pretrained.json,
+    reports/crossvalidation.json.
 Writes: reports/page/index.html, reports/page/model_card.md.
-Params: project, seed, compress.recipes, gate, report.
+Params: project, seed, model.family, compress.recipes, gate, report.
 """
 
 from pipeline import Params, Paths, main

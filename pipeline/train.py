@@ -21,7 +21,14 @@ if TYPE_CHECKING:
     from textmill.training.seeds import SeedsFitted
 
 CODE = ["data/batches.py", "data/bucketing.py", "data/tokens.py", "models", "tasks.py", "training"]
-BASELINE_CODE = ["baseline", "bundle.py", "evaluation/calibration.py", "evaluation/thresholds.py", "tasks.py"]
+BASELINE_CODE = [
+    "baseline",
+    "bundle.py",
+    "evaluation/answers.py",
+    "evaluation/calibration.py",
+    "evaluation/thresholds.py",
+    "tasks.py",
+]
 CURVES = ["epoch", "step", "train_loss", "validation_loss", "validation_score"]
 
 

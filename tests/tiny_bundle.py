@@ -12,7 +12,7 @@ import pandas as pd
 from onnx import TensorProto, helper, numpy_helper
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
-from textmill.runtime import write_bundle
+from textmill.bundle import write_bundle
 from textmill.tasks import split_labels
 
 TRUNCATE = {"strategy": "truncate", "head_share": 0.25, "overlap": 16, "max_windows": 8}

@@ -16,7 +16,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from textmill.bundle import FORMAT_VERSION, MANIFEST, InvalidBundle, read_manifest, write_bundle
+from textmill.bundle import InvalidBundle, read_manifest
 from textmill.long_documents import CHARACTERS_PER_TOKEN, WindowEncoder
 from textmill.tasks import Task
 
@@ -213,18 +213,3 @@ class Classifier:
             characters += read
         if first < len(texts):
             yield texts[first:]
-
-
-__all__ = [
-    "FORMAT_VERSION",
-    "MANIFEST",
-    "AnyPrediction",
-    "Classifier",
-    "InvalidBundle",
-    "LabelsPrediction",
-    "Prediction",
-    "Progress",
-    "ValuePrediction",
-    "read_manifest",
-    "write_bundle",
-]

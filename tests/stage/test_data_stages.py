@@ -131,8 +131,8 @@ def test_tokens_of_the_movie_reviews(movies):
         assert figures["num_documents"] == len(arrays) == len(documents)
         assert [meta["labels"][index] for index in arrays.labels] == list(documents["label"])
         assert arrays.lengths.max() == 64
-        assert arrays[0][0] == 101  # [CLS]
-        assert arrays[0][-1] == 102  # [SEP]
+        (window,) = arrays[0]
+        assert (window[0], window[-1]) == (101, 102)  # [CLS] and [SEP]
 
 
 def test_stages_give_the_same_bytes_again(news, tmp_path):

@@ -13,12 +13,13 @@ from sklearn.metrics import f1_score
 from pipeline import baseline, evaluate, select
 from tests.corpora import movie_reviews
 from textmill.artifacts import DOCUMENTS, FOLDS, MissingArtifact, read_json, write_table
+from textmill.bundle import InvalidBundle
 from textmill.config import Params, load_params
 from textmill.data.splitting import assign_folds
 from textmill.evaluation.answers import UnknownLabels
 from textmill.evaluation.selection import NoVariantInBudget
 from textmill.paths import Paths
-from textmill.runtime import Classifier, InvalidBundle
+from textmill.runtime import Classifier
 
 ROOT = Path(__file__).parents[2]
 

@@ -169,7 +169,8 @@ def test_news_from_scratch(tmp_path, monkeypatch, objective):
         epochs=4,
         learning_rate=3e-3,
     )
-    changed = {"tune": params.tune.model_copy(update={"num_trials": 0})}
+    # The default is for pretrained weights of a larger model.
+    changed = {"tune": params.tune.model_copy(update={"num_trials": 0, "fixed": {"learning_rate": 3e-3}})}
     params = params.model_copy(update={**changed, "train": params.train.model_copy(update={"epochs": 3})})
     for name, part in (("train", documents[:600]), ("validation", documents[600:800])):
         write_table(paths.split(name), part, DOCUMENTS)

@@ -98,9 +98,10 @@ def _show_guesses(console: Console, facts: Mapping[str, Any]) -> None:
 
 def _show_labels(console: Console, facts: Mapping[str, Any]) -> None:
     labels = facts["labels"]
-    total, most = sum(labels.values()), max(labels.values(), default=1)
     if not labels:
         return
+    most, is_several = max(labels.values()), facts["task"]["task"] == "multi_label"
+    total = facts["num_documents"] if is_several else sum(labels.values())
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(no_wrap=True)
     table.add_column(justify="right", no_wrap=True)
@@ -112,13 +113,15 @@ def _show_labels(console: Console, facts: Mapping[str, Any]) -> None:
             Text(_cut(_clean(label), MAX_LABEL_WIDTH)), f"{count:,}", _share(count / total), Text(bar, style="cyan")
         )
     console.print()
-    console.print(_plain(f"{_count(len(labels), 'class', 'classes')}, {total:,} labelled documents"))
+    labelled = f"{total:,} documents, {facts['missing_labels']:,} without any" if is_several else None
+    counted = _count(len(labels), "label") if is_several else _count(len(labels), "class", "classes")
+    console.print(_plain(f"{counted}, {labelled or f'{total:,} labelled documents'}"))
     console.print(table)
     tail = list(labels.values())[TOP_LABELS:]
     if tail:
         console.print(
-            f"and {_count(len(tail), 'class', 'classes')} more, of {tail[0]:,} down to {tail[-1]:,} documents, "
-            f"together {_share(sum(tail) / total)}"
+            f"and {_count(len(tail), 'class', 'classes')} more, of {tail[0]:,} down to {tail[-1]:,} documents"
+            + ("" if is_several else f", together {_share(sum(tail) / total)}")
         )
 
 
@@ -168,7 +171,9 @@ def _show_blocks(console: Console, facts: Mapping[str, Any]) -> None:
     console.print("\nPaste into params.yaml, in place of its section `data`:\n", style="bold green")
     _verbatim(console, facts["block"])
     console.print("And set these keys of other sections, whose other keys stay:\n", style="bold green")
-    _verbatim(console, f"project: {facts['project']}\n")
+    _verbatim(
+        console, f"project: {facts['project']}\ntask: {facts['task']['task']}  # {_clean(facts['task']['reason'])}\n"
+    )
     if facts["clean_block"]:
         _verbatim(console, facts["clean_block"])
     p95 = facts["lengths"]["tokens"]["p95"] if "lengths" in facts else 0

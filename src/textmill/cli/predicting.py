@@ -54,8 +54,9 @@ def predict(
 
 def _load(model: str | None) -> "Classifier":
     """The classifier that `--model` names: a folder, or a version in the registry (the champion if none is named)."""
+    from textmill.bundle import MANIFEST
     from textmill.paths import Paths
-    from textmill.runtime import MANIFEST, Classifier
+    from textmill.runtime import Classifier
 
     if model and (folder := Path(model)).is_dir():
         return Classifier.load(folder if (folder / MANIFEST).exists() else folder / "bundle")

@@ -109,6 +109,8 @@ class Params(Section):
         if self.task == "regression":
             if self.clean.labels is not None:
                 raise ValueError("clean.labels maps labels to labels; with task: regression it must be null")
+            if self.clean.rare_labels.min_documents > 1:
+                raise ValueError("clean.rare_labels is about labels; with task: regression min_documents must be 1")
             if loss.class_weights != "none" or loss.label_smoothing or loss.focal_gamma:
                 raise ValueError(
                     "training.loss is for labels; with task: regression set class_weights to none, and "

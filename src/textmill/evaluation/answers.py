@@ -58,7 +58,7 @@ def read_label_sets(documents: pd.DataFrame, labels: Sequence[str]) -> NDArray[n
 
 def read_values(documents: pd.DataFrame) -> NDArray[np.float64]:
     """The numbers to be predicted, [N]."""
-    return documents["label"].astype(np.float64).to_numpy()
+    return documents["label"].to_numpy(dtype=object).astype(np.float64)
 
 
 def _unknown(num_documents: int, unknown: set[str], labels: Sequence[str]) -> UnknownLabels:

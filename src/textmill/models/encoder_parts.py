@@ -56,11 +56,8 @@ def find_blocks(encoder: nn.Module) -> list[nn.Module]:
     Outermost, because a block may hold a list of its own, such as a mixture's experts. Empty if there is no list.
     """
     lists = _outermost_lists(encoder)
-    return list(max(lists, key=_num_parameters)) if lists else []
-
-
-def _num_parameters(module: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in module.parameters())
+    sizes = [sum(parameter.numel() for parameter in blocks.parameters()) for blocks in lists]
+    return list(lists[sizes.index(max(sizes))]) if lists else []
 
 
 def _outermost_lists(module: nn.Module) -> list[nn.ModuleList]:

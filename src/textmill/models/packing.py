@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from textmill.errors import UserError
+from textmill.models.attention import attend, is_faster
 
 IMPLEMENTATION = "textmill_packed"
 _LIMITS = ("sliding_window", "local_attention", "attention_chunk_size")  # of how far a token sees
@@ -35,16 +36,20 @@ class _Packed(NamedTuple):
 _packed: ContextVar[_Packed | None] = ContextVar("_packed", default=None)
 
 
-def set_packed_attention(encoder: nn.Module, on: bool) -> None:
-    """Let the encoder's attention go by documents whenever `packed_states` calls it, or put PyTorch's SDPA back.
+def set_training_attention(encoder: nn.Module, on: bool, packing: bool = False) -> None:
+    """Let the encoder attend the way that trains fastest, or put PyTorch's SDPA back.
+
+    With `packing`, attention goes by documents whenever `packed_states` calls the encoder. An encoder with an attention
+    of its own keeps it.
 
     Raises: UnpackableEncoder.
     """
     _register()
     model = cast(Any, encoder)
-    if on:
+    if packing:
         _check(model)
-    model.set_attn_implementation(IMPLEMENTATION if on else "sdpa")
+    if model._can_set_attn_implementation():
+        model.set_attn_implementation(IMPLEMENTATION if on else "sdpa")
 
 
 def packed_states(encoder: nn.Module, input_ids_WT: Tensor, attention_mask_WT: Tensor) -> Tensor:
@@ -84,23 +89,38 @@ def _attention(
     """As transformers asks for it: returns [1, L, H, E]."""
     from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
+    causal = bool(getattr(module, "is_causal", False) if is_causal is None else is_causal)
+    grouped = key_1HLE.shape[1] != query_1HLE.shape[1]
+    plain = is_faster(query_1HLE, dropout) and not grouped and others.get("position_bias") is None
     packed = _packed.get()
+    if packed is None and plain and _is_mask(attention_mask, causal):
+        scale = query_1HLE.shape[-1] ** -0.5 if scaling is None else scaling
+        return attend(query_1HLE, key_1HLE, value_1HLE, attention_mask, scale).transpose(1, 2).contiguous(), None
     if packed is None:
         return sdpa_attention_forward(
             module, query_1HLE, key_1HLE, value_1HLE, attention_mask,
             dropout=dropout, scaling=scaling, is_causal=is_causal, **others,
         )  # fmt: skip
     assert attention_mask is None
-    causal = bool(getattr(module, "is_causal", False) if is_causal is None else is_causal)
     if query_1HLE.is_cuda and query_1HLE.dtype in (torch.bfloat16, torch.float16) and dropout == 0:
         return _by_kernel(query_1HLE, key_1HLE, value_1HLE, packed, causal, scaling), None
     parts = [states.split(packed.lengths, dim=2) for states in (query_1HLE, key_1HLE, value_1HLE)]
-    grouped = key_1HLE.shape[1] != query_1HLE.shape[1]
-    documents = [
-        F.scaled_dot_product_attention(*qkv, dropout_p=dropout, is_causal=causal, scale=scaling, enable_gqa=grouped)
-        for qkv in zip(*parts, strict=True)
-    ]
+    if plain and not causal:
+        scale = query_1HLE.shape[-1] ** -0.5 if scaling is None else scaling
+        documents = [attend(q, k, v, None, scale) for q, k, v in zip(*parts, strict=True)]
+    else:
+        documents = [
+            F.scaled_dot_product_attention(
+                q, k, v, dropout_p=dropout, is_causal=causal, scale=scaling, enable_gqa=grouped
+            )
+            for q, k, v in zip(*parts, strict=True)
+        ]
     return torch.cat(documents, dim=2).transpose(1, 2).contiguous(), None
+
+
+def _is_mask(mask_W1TT: Tensor | None, causal: bool) -> bool:
+    """Whether the mask says all that may not be seen; without one, a decoder's attention is causal by itself."""
+    return not causal if mask_W1TT is None else mask_W1TT.dtype == torch.bool
 
 
 def _by_kernel(

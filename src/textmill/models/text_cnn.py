@@ -42,12 +42,15 @@ class OnnxConvolution(nn.Module):
     as long.
     """
 
+    weight: Tensor
+    bias: Tensor
+
     def __init__(self, convolution: Convolution):
         super().__init__()
         self.width, self.num_filters = convolution.kernel_size[0], convolution.out_channels
         weight_DXF = convolution.weight.detach().permute(1, 2, 0)  # X tokens under a filter
         self.register_buffer("weight", weight_DXF.flatten(1).contiguous())
-        self.register_buffer("bias", convolution.bias.detach())  # type: ignore[union-attr]
+        self.register_buffer("bias", cast(Tensor, convolution.bias).detach())
 
     def forward(self, states_WTD: Tensor) -> Tensor:
         """Answers [W, T, F]."""

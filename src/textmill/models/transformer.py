@@ -15,9 +15,10 @@ from textmill.artifacts import read_json
 from textmill.errors import UserError
 from textmill.models import encoder_parts
 from textmill.models.bert_layers import bert_layers, is_bert_like, keep_feed_forward, keep_heads, num_heads
+from textmill.models.dropout import use_byte_dropout
 from textmill.models.encoder_config import config_of, is_causal
 from textmill.models.encoder_loading import build_encoder, check_fits, encoder_of, load_encoder
-from textmill.models.packing import packed_states, set_packed_attention
+from textmill.models.packing import packed_states, set_training_attention
 from textmill.models.vocabulary import transfer_vocabulary
 
 Pooling = Literal["mean", "cls", "last"]
@@ -50,6 +51,7 @@ class Transformer(nn.Module):
         self.head = nn.Linear(cast(Any, encoder.config).hidden_size, num_labels)
         nn.init.normal_(self.head.weight, std=0.02)
         nn.init.zeros_(self.head.bias)
+        use_byte_dropout(self)
 
     @classmethod
     def build(
@@ -119,10 +121,13 @@ class Transformer(nn.Module):
         self.dropout.p = rate
         encoder_parts.set_hidden_dropout(self.encoder, rate)
 
-    def set_packing(self, on: bool) -> None:
-        """Whether documents are computed without the padding between them. Raises: UnpackableEncoder."""
-        set_packed_attention(self.encoder, on)
-        self._packs = on
+    def set_training(self, on: bool, packing: bool = False) -> None:
+        """Attend the way that trains fastest; with `packing`, without the padding between documents.
+
+        Raises: UnpackableEncoder.
+        """
+        set_training_attention(self.encoder, on, packing)
+        self._packs = on and packing
 
     def depth_groups(self) -> list[list[nn.Parameter]]:
         """Parameters from the input to the output: embeddings, each block, what follows the last one, the head."""

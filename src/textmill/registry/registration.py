@@ -9,12 +9,12 @@ import pandas as pd
 
 from textmill import tracking
 from textmill.artifacts import read_json, read_table, sha256, write_json
+from textmill.bundle import read_manifest
 from textmill.config import Params
 from textmill.paths import Paths
 from textmill.registry import packaging, promotion, versions
 from textmill.registry.gate import Contender, Decision, Settings
 from textmill.registry.versions import Version
-from textmill.runtime import read_manifest
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -26,12 +26,12 @@ def read_mistakes(facts: Facts, paths: Paths) -> list[dict[str, Any]]:
     rows = worst.merge(texts, on="id", how="left")
     return [
         {
-            "text": row.text,
-            "label": say_answer(row.label, facts.task),
-            "predicted": say_answer(row.predicted, facts.task),
-            "how": f"off by {say_number(row.badness)}" if facts.task == "regression" else f"{row.badness:.2f}",
+            "text": row["text"],
+            "label": say_answer(row["label"], facts.task),
+            "predicted": say_answer(row["predicted"], facts.task),
+            "how": f"off by {say_number(row['badness'])}" if facts.task == "regression" else f"{row['badness']:.2f}",
         }
-        for row in rows.itertuples()
+        for row in rows.to_dict("records")
     ]
 
 

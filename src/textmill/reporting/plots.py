@@ -140,7 +140,7 @@ def values(pairs: pd.DataFrame, bins: list[dict[str, Any]]) -> Markup:
     """Actual against predicted numbers, and their means in bins; on the dashed line they are equal."""
     shown = pairs.sample(min(len(pairs), _MOST_DOTS), random_state=0)
     with _figure("Actual against predicted") as (figure, axes):
-        ends = [float(pairs.min(axis=None)), float(pairs.max(axis=None))]
+        ends = [float(pairs.to_numpy().min()), float(pairs.to_numpy().max())]
         axes.plot(ends, ends, color=GRID, lw=1.5, ls=(0, (4, 3)))
         axes.scatter(shown["predicted"], shown["actual"], s=9, color=MUTED, alpha=0.45, lw=0, label="document")
         table = pd.DataFrame(bins)

@@ -38,7 +38,6 @@ class WeightAverage(Callback):
         self._latest_step = 0
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
-        self._latest_step = trainer.global_step
         self.average = [
             a.to(p.device) for a, p in zip(self.average, _trained(pl_module.model), strict=bool(self.average))
         ]
@@ -92,10 +91,11 @@ class WeightAverage(Callback):
         self.swap(pl_module.model)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"average": self.average, "num_averaged": self.num_averaged}
+        return {"average": self.average, "num_averaged": self.num_averaged, "step": self._latest_step}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.average, self.num_averaged = state_dict["average"], state_dict["num_averaged"]
+        self._latest_step = state_dict["step"]
 
 
 def _trained(model: Any) -> list[nn.Parameter]:

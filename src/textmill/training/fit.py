@@ -120,17 +120,17 @@ def _prepared(model: nn.Module, settings: Settings) -> Iterator[None]:
     with low_rank_updates(model, settings.lora):
         # Before Lightning wraps the model: devices exchange gradients of what is trained then.
         freeze(cast(Any, model).depth_groups(), settings.freeze_layers)
-        packs = settings.packing and hasattr(model, "set_packing")  # a key of the transformer's
-        if packs:
-            cast(Any, model).set_packing(True)
+        attends = hasattr(model, "set_training")  # training.packing is a key of the transformer's
+        if attends:
+            cast(Any, model).set_training(True, settings.packing)
         if settings.compile:
             model.compile(dynamic=True)  # in place: the names of the weights stay
         try:
             yield
         finally:
             model._compiled_call_impl = None
-            if packs:
-                cast(Any, model).set_packing(False)
+            if attends:
+                cast(Any, model).set_training(False)
     for parameter, flag in zip(model.parameters(), trained, strict=True):
         parameter.requires_grad_(flag)
 

@@ -48,8 +48,7 @@ class Throughput(Callback):
             self._read(trainer)
 
     def on_validation_start(self, trainer: pl.Trainer, _: pl.LightningModule) -> None:
-        if trainer.training or trainer.state.fn == "fit":
-            self._read(trainer)
+        self._read(trainer)
 
     def on_validation_end(self, *_: Any) -> None:
         self._clear()

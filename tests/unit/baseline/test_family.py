@@ -8,8 +8,9 @@ from sklearn.metrics import accuracy_score, f1_score, log_loss, r2_score
 from tests.task_documents import documents_of
 from textmill.baseline.family import write_baseline_bundle
 from textmill.baseline.tfidf import Settings, count_ngrams
+from textmill.bundle import read_manifest
 from textmill.evaluation.thresholds import fit_thresholds
-from textmill.runtime import Classifier, read_manifest
+from textmill.runtime import Classifier
 from textmill.tasks import split_labels
 
 SETTINGS = {

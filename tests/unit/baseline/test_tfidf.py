@@ -4,11 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.special import softmax
-from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer, TfidfVectorizer
-from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.model_selection import PredefinedSplit, cross_val_predict
-from sklearn.multiclass import OneVsRestClassifier
-from sklearn.pipeline import make_pipeline
+from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 
 from tests.corpora import bbc_news, movie_reviews
 from tests.task_documents import documents_of
@@ -24,8 +20,9 @@ from textmill.baseline.tfidf import (
     words,
 )
 from textmill.baseline.truth import Truth
+from textmill.bundle import write_bundle
 from textmill.evaluation.answers import UnknownLabels
-from textmill.runtime import Classifier, write_bundle
+from textmill.runtime import Classifier
 
 SETTINGS = Settings(
     max_ngram=2, max_features=20000, character_ngrams=None, max_character_features=20000, regularisation=10.0
@@ -123,15 +120,6 @@ def test_unknown_words_and_padding_make_no_bigram(tmp_path, characters):
     assert not np.allclose(apart, joined)
 
 
-def test_two_classes_have_the_softmax_of_the_sigmoid():
-    model = learn(movie_reviews()[:300])
-    texts = movie_reviews()["text"].tolist()[300:320]
-    logits_NC = model.logits(texts)
-    softmax_NC = np.exp(logits_NC) / np.exp(logits_NC).sum(axis=1, keepdims=True)
-    margin_N = model.features(texts) @ model.linear.coefficients[0] + model.linear.intercepts[0]
-    np.testing.assert_allclose(softmax_NC[:, 1], 1 / (1 + np.exp(-margin_N)), atol=1e-12)
-
-
 def test_features_are_scikit_learns_tfidf():
     texts = movie_reviews()["text"].tolist()[:300]
     whole = TfidfVectorizer(
@@ -195,65 +183,6 @@ def test_it_learns_something_real():
     test = documents[4000:]
     predicted = np.array(model.truth.labels)[model.logits(test["text"].tolist()).argmax(axis=1)]
     assert (predicted == test["label"]).mean() > 0.70  # 0.75 measured; one standard error is 0.007
-
-
-def test_out_of_fold_is_scikit_learns_cross_validation():
-    documents = movie_reviews()[:400]
-    texts, labels = documents["text"].tolist(), documents["label"].tolist()
-    counter = CountVectorizer(
-        tokenizer=words, token_pattern=None, lowercase=False, ngram_range=(1, 2), max_features=20000
-    )
-    pipeline = make_pipeline(TfidfTransformer(sublinear_tf=True), LogisticRegression(C=10.0, max_iter=2000))
-    folds = np.random.default_rng(7).integers(0, 4, len(labels))
-    expected_NC = cross_val_predict(
-        pipeline, counter.fit_transform(texts), labels, cv=PredefinedSplit(folds), method="predict_proba"
-    )
-    done: list[int] = []
-    counts, truth = count_ngrams(texts, SETTINGS), Truth.of_train(documents["label"], "single_label")
-    found_NC = out_of_fold(counts, truth, folds, 10.0, done.append)
-    np.testing.assert_allclose(found_NC, expected_NC, atol=1e-9)
-    assert done == [1, 1, 1, 1]
-    other_NC = out_of_fold(counts, truth, (folds + np.arange(len(labels))) % 4, 10.0)
-    assert not np.allclose(found_NC, other_NC)
-
-
-def test_several_labels_are_scikit_learns_one_versus_rest():
-    documents = documents_of("multi_label")[:400]
-    model = learn(documents, "multi_label")
-    features_NF = model.features(documents["text"].tolist())
-    reference = OneVsRestClassifier(LogisticRegression(C=10.0, max_iter=2000))
-    expected_NC = reference.fit(features_NF, model.truth.values).predict_proba(features_NF)
-    found_NC = model.truth.answers(model.linear.logits(features_NF), temperature=1.0)
-    np.testing.assert_allclose(found_NC, expected_NC, atol=1e-9)
-
-
-def test_a_label_that_is_always_or_never_there_is_told_by_its_share():
-    """In a fold without a rare label nothing is known but that: Laplace's rule of succession."""
-    texts = ["good film", "bad film", "good", "bad"]
-    truth = Truth.of_train(pd.Series(["all", "all|rare", "all", "all|other"]), "multi_label")
-    counts = count_ngrams(texts, SETTINGS)
-    answers_NC = out_of_fold(counts, truth, [0, 1, 2, 1], 10.0)
-    assert truth.labels == ["all", "other", "rare"]
-    np.testing.assert_allclose(answers_NC[1], [3 / 4, 1 / 4, 1 / 4])  # the two documents of the other folds
-
-
-@pytest.mark.parametrize("characters", [None, [3, 5]])
-def test_numbers_are_ridge_regressions(characters):
-    documents = documents_of("regression")[:300]
-    model = learn(documents, "regression", character_ngrams=characters)
-    features_NF = model.features(documents["text"].tolist()).toarray()
-    numbers_N = documents["label"].astype(float).to_numpy()
-    standardised_N = (numbers_N - numbers_N.mean()) / numbers_N.std()
-    closed_form = Ridge(alpha=0.1, solver="cholesky").fit(features_NF, standardised_N)
-    np.testing.assert_allclose(model.linear.coefficients[0], closed_form.coef_, atol=1e-4)
-    found_N = model.truth.answers(model.logits(documents["text"].tolist()), 1.0)[:, 0]
-    expected_N = closed_form.predict(features_NF) * numbers_N.std() + numbers_N.mean()
-    np.testing.assert_allclose(found_N, expected_N, atol=0.01)  # the numbers go from 40 to 80
-
-
-def test_numbers_that_are_all_the_same_are_learned():
-    model = learn(movie_reviews()[:20].assign(label="7.5"), "regression")
-    np.testing.assert_allclose(model.truth.answers(model.logits(["anything"]), 1.0), 7.5)
 
 
 def test_what_cannot_be_learned_is_told():

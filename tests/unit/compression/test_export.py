@@ -48,10 +48,6 @@ def test_any_architecture_is_exported(tokens, tmp_path, model_type):
     assert nodes(tmp_path / "int8.onnx").count("MatMulInteger") > 8
 
 
-def test_a_decoder_is_exported(tokens, tmp_path):
-    check(outspoken(tiny_encoder("gpt2", num_labels=3)), tokens, tmp_path / "model.onnx")
-
-
 def test_an_ensemble_is_exported_with_all_its_members(tokens, tmp_path):
     members = [outspoken(tiny_model("lstm", tokens)) for _ in range(2)]
     with torch.no_grad():

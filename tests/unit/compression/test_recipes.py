@@ -83,6 +83,7 @@ def test_minilm_shrinks_to_a_quarter(tmp_path, tokens):
     assert size_mb(tmp_path / "int8.onnx") < 0.27 * size_mb(tmp_path / "fp32.onnx")
 
 
+@pytest.mark.slow
 def test_methods_chain_and_each_bundle_is_smaller(recipe):
     full = recipe("full", "trained")
     cut = {"heads": 0.5, "feed_forward": 0.5, "epochs": 1, "learning_rate": 1e-3}

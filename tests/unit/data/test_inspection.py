@@ -407,3 +407,43 @@ def test_broken_rows_are_told_as_by_ingest(here):
     (here / "s.csv").write_text("text,label\na,0\nb,1,extra\n")
     with pytest.raises(UnreadableSource, match="line 3, has 3 fields"):
         inspect("s.csv")
+
+
+def inspect_table(here, **columns):
+    pd.DataFrame(columns).to_parquet(here / "s.parquet")
+    return inspect("s.parquet")
+
+
+def test_several_labels_in_a_field_are_found(here):
+    texts = bbc_news()["text"][:60].tolist()
+    facts = inspect_table(here, text=texts, tags=["film; art", "film", "art ;music", "music", ""] * 12)
+    assert (facts["task"]["task"], facts["task"]["label_separator"]) == ("multi_label", ";")
+    assert facts["labels"] == {"film": 24, "art": 24, "music": 24}
+    assert facts["missing_labels"] == 12
+    assert load_block(facts)["label_separator"] == ";"
+    Data(**load_block(facts))
+
+
+def test_a_comma_in_a_name_separates_nothing(here):
+    places = ["Washington, D.C.", "Paris, Texas", "London"] * 20
+    facts = inspect_table(here, text=bbc_news()["text"][:60].tolist(), label=places)
+    assert facts["task"]["task"] == "single_label"
+    assert facts["labels"]["Paris, Texas"] == 20
+    assert load_block(facts)["label_separator"] == ","
+
+
+@pytest.mark.parametrize(
+    ("numbers", "task"),
+    [
+        ([row / 7 for row in range(60)], "regression"),
+        (list(range(60)), "regression"),
+        ([row % 5 for row in range(60)], "single_label"),
+        ([row % 5 / 1 for row in range(60)], "single_label"),
+        ([row % 12 / 12 for row in range(60)], "regression"),
+    ],
+)
+def test_numbers_to_predict_are_told_from_classes(numbers, task, here):
+    facts = inspect_table(here, text=bbc_news()["text"][:60].tolist(), score=numbers)
+    assert guesses(facts)["label"] == "score"
+    assert facts["task"]["task"] == task
+    assert (facts["labels"] == {}) == (task == "regression")

@@ -1,5 +1,6 @@
 """Every layout gives the same table, and nothing vanishes."""
 
+import json
 import os
 
 import pandas as pd
@@ -203,3 +204,27 @@ def test_long_documents_come_in_small_batches(tmp_path):
     )
     reading = open_source(Place.of(tmp_path / "s.jsonl"), Columns("text", "label"))
     assert max(batch["text"].str.len().sum() for batch in reading.documents()) <= 41_000_000
+
+
+def test_what_is_counted_of_the_labels_is_that_of_the_task(tmp_path):
+    rows = [{"text": f"text {n}", "label": label} for n, label in enumerate(["a, b", "b", "", None])]
+    (tmp_path / "s.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+    def read(task):
+        reading = open_source(Place.of(tmp_path / "s.jsonl"), Columns("text", "label"), task=task, separator=",")
+        (table,) = reading.documents()
+        return reading.record()["labels"], table["label"].tolist()
+
+    assert read("single_label") == ({"": 1, "(missing)": 1, "a, b": 1, "b": 1}, ["a, b", "b", "", None])
+    assert read("multi_label") == ({"a": 1, "b": 2}, ["a, b", "b", "", None])  # as found
+
+
+def test_measured_numbers_are_a_target_and_no_classes(tmp_path):
+    rows = [{"text": f"text {n}", "label": (n + 0.5) / 7} for n in range(200)]
+    (tmp_path / "s.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    place, columns = Place.of(tmp_path / "s.jsonl"), Columns("text", "label")
+    with pytest.raises(UnusableLabels, match=r"holds measured numbers .*set task: regression"):
+        list(open_source(place, columns).documents())
+    reading = open_source(place, columns, task="regression")
+    assert sum(map(len, reading.documents())) == 200
+    assert reading.record()["labels"] == {}

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from tests.tiny_model import outspoken, tiny_transformer
-from textmill.models.packing import UnpackableEncoder, packed_states, set_packed_attention
+from textmill.models.packing import UnpackableEncoder, packed_states, set_training_attention
 from textmill.models.transformer import Transformer
 
 LENGTHS = [9, 1, 4, 12, 12]
@@ -39,7 +39,7 @@ def test_packed_states_equal_padded_ones(kind):
     ids, mask = batch()
     with torch.no_grad():
         padded = encoder(input_ids=ids, attention_mask=mask).last_hidden_state
-        set_packed_attention(encoder, True)
+        set_training_attention(encoder, True, packing=True)
         packed = packed_states(encoder, ids, mask)
         assert torch.allclose(packed[mask.bool()], padded[mask.bool()], atol=1e-5)
         assert not packed[~mask.bool()].any()
@@ -50,7 +50,7 @@ def test_packed_states_equal_padded_ones(kind):
 
 def test_documents_of_a_row_do_not_see_each_other():
     encoder = build("bert").encoder
-    set_packed_attention(encoder, True)
+    set_training_attention(encoder, True, packing=True)
     ids, mask = batch()
     changed = ids.clone()
     changed[0, :9] = 7
@@ -70,7 +70,7 @@ def test_gradients_equal_those_of_padding():
         return [parameter.grad.clone() for parameter in model.encoder.parameters()]
 
     padded = gradients(model.encoder(input_ids=ids, attention_mask=mask).last_hidden_state)
-    set_packed_attention(model.encoder, True)
+    set_training_attention(model.encoder, True, packing=True)
     packed = gradients(packed_states(model.encoder, ids, mask))
     for one, other in zip(padded, packed, strict=True):
         assert torch.allclose(one, other, rtol=1e-3, atol=1e-4)
@@ -83,9 +83,9 @@ def test_the_models_logits_are_those_of_padding(pooling):
     ids, mask = batch()
     with torch.no_grad():
         padded = model(ids, mask)
-        model.set_packing(True)
+        model.set_training(True, packing=True)
         packed = model(ids, mask)
-        model.set_packing(False)
+        model.set_training(False)
         assert torch.equal(model(ids, mask), padded)
     assert torch.allclose(packed, padded, atol=1e-5)
     assert model.encoder.config._attn_implementation == "sdpa"
@@ -98,7 +98,7 @@ def test_bf16_packing_is_as_close_as_bf16_padding():
         exact = model(ids, mask)
         with torch.autocast("cpu", torch.bfloat16):
             padded = model(ids, mask).float()
-            model.set_packing(True)
+            model.set_training(True, packing=True)
             packed = model(ids, mask).float()
     assert (packed - exact).abs().max() < 2 * (padded - exact).abs().max() + 1e-3
 
@@ -111,7 +111,7 @@ def test_an_encoder_that_sees_only_neighbours_is_refused():
     }  # fmt: skip
     model = Transformer.from_architecture({"config": config, "num_labels": 2, "pooling": "mean"})
     with pytest.raises(UnpackableEncoder, match=r"training.packing is true, but ModernBertModel limits"):
-        model.set_packing(True)
+        model.set_training(True, packing=True)
 
 
 def test_an_encoder_with_its_own_attention_is_refused():
@@ -121,4 +121,4 @@ def test_an_encoder_with_its_own_attention_is_refused():
     }  # fmt: skip
     model = Transformer.from_architecture({"config": config, "num_labels": 2, "pooling": "mean"})
     with pytest.raises(UnpackableEncoder, match="attention of its own"):
-        model.set_packing(True)
+        model.set_training(True, packing=True)

@@ -84,7 +84,8 @@ def test_the_quality_section_has_the_figures_of_the_task(run: Paths) -> None:
         assert key not in metrics or f"{metrics[key]:.3f}" in quality, key
     per_class = read_json(run.evaluation("test", "int8") / "report.json").get("per_class", {})
     for label, row in per_class.items():
-        figures = [row["precision"], row["recall"], row["f1"]] + [row["threshold"]] * (task == "multi_label")
+        keys = ("precision", "recall", "f1", *(["threshold"] if task == "multi_label" else []))
+        figures = [row[key] for key in keys]
         assert f"{label} {' '.join(f'{figure:.3f}' for figure in figures)} {row['support']}" in quality
 
 

@@ -6,9 +6,11 @@ import pytorch_lightning as pl
 import torch
 from sklearn.metrics import f1_score
 
+from tests.tiny_language import train_tiny_tokenizer, write_language
 from tests.tiny_model import HYPER, SETTINGS, tiny_transformer, write_tokens
 from textmill.training.dataset import TrainingData
 from textmill.training.fit import fit, predict_logits
+from textmill.training.settings import AugmentationSettings
 
 
 @pytest.fixture(scope="module")
@@ -151,10 +153,41 @@ def test_frozen_layers_stay_as_they_are_and_the_others_move(data):
         assert parameter.requires_grad, "what comes after may train it"
 
 
+def test_documents_are_changed_in_training_anew_in_each_epoch_and_never_in_validation(tmp_path):
+    tokenizer = train_tiny_tokenizer("wordpiece")
+    data = TrainingData.open(write_language(tmp_path, tokenizer, num_train=32, num_validation=16))
+
+    class Seen(pl.Callback):
+        def __init__(self):
+            self.train, self.validation = {}, []
+
+        def on_train_batch_start(self, trainer, module, batch, batch_idx):
+            for index, ids in zip(batch["index_B"].tolist(), batch["input_ids_WT"].tolist(), strict=True):
+                self.train[trainer.current_epoch, index] = [i for i in ids if i != data.pad_id]
+
+        def on_validation_batch_start(self, trainer, module, batch, *_):
+            self.validation.append(batch["input_ids_WT"])
+
+    def train(shares):
+        seen = Seen()
+        settings = replace(SETTINGS, epochs=2, augmentation=AugmentationSettings(**shares))
+        fit(tiny_transformer(vocab_size=tokenizer.get_vocab_size()), data, settings, HYPER, callbacks=[seen])
+        return seen
+
+    plain, changed = train({}), train({"swap": 0.5})
+    documents = {(epoch, i): data.train[i][0].tolist() for epoch in (0, 1) for i in range(32)}
+    assert plain.train == documents
+    assert sum(changed.train[key] != ids for key, ids in documents.items()) > 48
+    assert sum(changed.train[0, i] != changed.train[1, i] for i in range(32)) > 24
+    for first, second in zip(plain.validation, changed.validation, strict=True):
+        assert torch.equal(first, second)
+
+
 @pytest.mark.slow
 def test_compiled_training_is_the_same_and_keeps_the_names(data, tmp_path):
     still = replace(HYPER, dropout=0.0)
-    settings = replace(SETTINGS, epochs=2)
+    settings = replace(SETTINGS, epochs=1)
+    data = replace(data, indices=np.arange(32))  # two batches: inductor takes a minute for each shape
     plain, compiled = tiny_transformer(), tiny_transformer()
     graphs = []
 

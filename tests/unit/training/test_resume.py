@@ -71,10 +71,11 @@ def run_with_stops(data, settings, folder, stops):
         {},
         {"accumulate": 3},
         {"averaging": "ema", "ema_decay": 0.9},
+        {"averaging": "ema", "ema_decay": 0.9, "accumulate": 2},
         {"averaging": "swa", "swa_start": 0.4},
         {"lora": LoraSettings(rank=2, alpha=4.0, dropout=0.1)},
     ],
-    ids=["plain", "accumulated", "ema", "swa", "lora"],
+    ids=["plain", "accumulated", "ema", "ema accumulated", "swa", "lora"],
 )
 def test_stopped_within_epochs_it_ends_as_if_undisturbed(data, tmp_path, features):
     settings = replace(SETTINGS, checkpoint_minutes=NOW, **features)

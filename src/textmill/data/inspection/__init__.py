@@ -14,6 +14,7 @@ from textmill.data.inspection.columns import ColumnProfile, profile_columns
 from textmill.data.inspection.documents import DocumentsProfile
 from textmill.data.inspection.opening import Opened, open_parts
 from textmill.data.inspection.roles import Guess, Roles, guess_roles
+from textmill.data.inspection.task_guess import TaskGuess, guess_task
 from textmill.data.sources import BATCH_SIZE
 from textmill.data.sources.errors import EmptySource, MissingColumn
 from textmill.data.sources.files import SPLIT
@@ -56,7 +57,9 @@ def inspect(
             raise MissingColumn(f"{uri} has no column {name!r}. Its columns: {', '.join(map(repr, opened.columns))}.")
     columns, rows = _profile_columns(opened, max_rows, advance)
     roles = _guess(opened, columns, text, label)
-    documents = _profile_documents(opened, roles, max_rows, advance) if roles.text else None
+    labels = next((column for column in columns if roles.label and column.name == roles.label.column), None)
+    task = guess_task(labels)
+    documents = _profile_documents(opened, roles, task, max_rows, advance) if roles.text else None
     sources = [source for _, source in opened.parts.values()]
     return {
         "source": uri if None in opened.sources else opened.sources,
@@ -71,8 +74,9 @@ def inspect(
         "not_read": [name for source in sources for name in source.ignored],
         "columns": [_describe(column, roles) for column in columns],
         "guesses": _as_json(roles),
+        "task": vars(task),
         **(documents.as_dict() if documents else {}),
-        **_blocks(opened, roles, documents),
+        **_blocks(opened, roles, task, documents),
     }
 
 
@@ -103,10 +107,12 @@ def _guess(opened: Opened, columns: list[ColumnProfile], text: str | None, label
     )
 
 
-def _profile_documents(opened: Opened, roles: Roles, max_rows: int | None, advance: Advance) -> DocumentsProfile:
+def _profile_documents(
+    opened: Opened, roles: Roles, task: TaskGuess, max_rows: int | None, advance: Advance
+) -> DocumentsProfile:
     """What ingest would make of the rows."""
     assert roles.text is not None
-    profile = DocumentsProfile()
+    profile = DocumentsProfile(task.task, task.label_separator)
     for split, (_, source) in opened.parts.items():
         for batch in _limited(source.batches(BATCH_SIZE), max_rows):
             nothing: list[str | None] = [None] * len(batch)
@@ -155,7 +161,7 @@ def _as_json(roles: Roles) -> dict[str, Any]:
     }
 
 
-def _blocks(opened: Opened, roles: Roles, documents: DocumentsProfile | None) -> dict[str, Any]:
+def _blocks(opened: Opened, roles: Roles, task: TaskGuess, documents: DocumentsProfile | None) -> dict[str, Any]:
     """What to paste into params.yaml."""
     block = data_block(
         opened.sources,
@@ -163,6 +169,7 @@ def _blocks(opened: Opened, roles: Roles, documents: DocumentsProfile | None) ->
         opened.reference(roles.text.column) if roles.text else None,
         opened.reference(roles.label.column) if roles.label else None,
         opened.reference(roles.split.column) if roles.split and None in opened.parts else None,
+        label_separator=task.label_separator,
         candidates={"group": roles.group, "time": roles.time, "slices": roles.slices},
     )
     labels = sorted(documents.labels) if documents and roles.label else []

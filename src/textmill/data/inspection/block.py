@@ -20,6 +20,7 @@ def data_block(
     text: str | int | None,
     label: str | int | None,
     split: str | int | None,
+    label_separator: str,
     candidates: Mapping[str, Sequence[Guess]],
 ) -> str:
     """YAML with every key of the section.
@@ -28,6 +29,7 @@ def data_block(
         sources: the source of each given split, or the only one under None.
         text, label: columns by name, or by position where there is no header; None where none was found, which is
             written as a question to answer.
+        label_separator: what stands between the labels of a field, for multi_label.
         candidates: columns that `group`, `time` and `slices` could name, which are said in comments.
     """
     data = {
@@ -37,6 +39,7 @@ def data_block(
         "header": header,
         "text": "?" if text is None else text,
         "label": "?" if label is None else label,
+        "label_separator": label_separator,
         "split": split,
         "group": None,
         "time": None,

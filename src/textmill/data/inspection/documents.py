@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from textmill.data.duplicates.exact import normalise
 from textmill.data.scripts import script_of
+from textmill.tasks import Task
 
 NUM_SAMPLED_ALL = 20_000  # documents whose script and damage are looked at; after these, every tenth
 SAMPLE_CHARACTERS = 10_000  # of each
@@ -24,8 +25,14 @@ SPACELESS = ("Han", "Japanese", "Thai", "Khmer", "Lao", "Myanmar", "Tibetan")
 
 @dataclass
 class DocumentsProfile:
-    """Counts over documents, with about 30 bytes a document in memory."""
+    """Counts over documents, with about 30 bytes a document in memory.
 
+    Attributes:
+        task, separator: what the label column holds: several labels of a field are counted each, numbers are not.
+    """
+
+    task: Task = "single_label"
+    separator: str = ","
     labels: Counter[str] = field(default_factory=Counter)
     splits: Counter[str] = field(default_factory=Counter)
     num_documents: int = 0
@@ -49,11 +56,16 @@ class DocumentsProfile:
         self.num_documents += len(texts)
         self.splits.update(split or "" for split in splits)
         found = [label.strip() if label else "" for label in labels]
-        self.labels.update(filter(None, found))
+        self.labels.update(filter(None, self._split(found)))
         self.num_missing_labels += found.count("")
         rows = [number for number, text in enumerate(texts) if text and not text.isspace()]
         self.num_missing_texts += len(texts) - len(rows)
         self._add([texts[row] or "" for row in rows], [found[row] for row in rows], [splits[row] or "" for row in rows])
+
+    def _split(self, found: Sequence[str]) -> Iterable[str]:
+        if self.task == "multi_label":
+            return (part.strip() for label in found for part in label.split(self.separator))
+        return [] if self.task == "regression" else found
 
     def _add(self, texts: list[str], labels: list[str], splits: list[str]) -> None:
         self._characters.append(np.array([len(text) for text in texts], np.uint32))

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from textmill.data.inspection.columns import ColumnProfile
+from textmill.data.inspection.task_guess import find_separator, is_measured
 from textmill.data.sources.labels import MAX_MEASURED
 from textmill.data.sources.split_names import split_of_value
 
@@ -119,11 +120,16 @@ def _guess_label(columns: Sequence[ColumnProfile], declared: Mapping[str, str]) 
             return Guess(column.name, declared[column.name])
     candidates = [column for column in columns if _can_be_label(column)]
     if not candidates:
+        # Numbers to predict, or fields of several labels: neither comes again and again, so that a name must tell.
+        candidates = [column for column in columns if _name_score(column.name, LABEL_NAMES, WEAK_LABEL_NAMES)]
+        candidates = [column for column in candidates if is_measured(column) or find_separator(column.values or {})]
+    if not candidates:
         return None
     several = [column for column in candidates if column.num_distinct != 1]
     best = max(several or candidates, key=_label_score)
     named = f"named {best.name}, " if _name_score(best.name, LABEL_NAMES, WEAK_LABEL_NAMES) else ""
-    values = f"{best.num_distinct} distinct value{'' if best.num_distinct == 1 else 's'}"
+    num_distinct = "many" if best.num_distinct is None else f"{best.num_distinct}"
+    values = f"{num_distinct} distinct value{'' if best.num_distinct == 1 else 's'}"
     return Guess(best.name, f"{named}{values} in {best.num_present:,} rows")
 
 

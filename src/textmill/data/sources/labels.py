@@ -1,15 +1,28 @@
-"""Whether a column of labels holds classes at all."""
+"""What labels a column holds, and whether they are classes at all."""
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
 from itertools import islice
 
 from textmill.data.sources.errors import UnusableLabels
+from textmill.tasks import Task
 
+MISSING = "(missing)"
 MAX_LABELS = 20_000  # more are ids or texts; it also bounds what is held in memory
 MAX_MEASURED = 50  # more different numbers with decimals than this are a measurement
 MEASURED_SHARE = 0.9
 CHECKED = 1000
+
+
+def name_labels(found: Iterable[str | None], task: Task, separator: str) -> Iterator[str]:
+    """The labels in a column as found, to be counted; MISSING where there is none, and nothing of numbers."""
+    for label in found:
+        if task == "multi_label":
+            yield from filter(None, map(str.strip, (label or "").split(separator)))
+        elif label is None:
+            yield MISSING
+        elif task == "single_label":
+            yield label
 
 
 def check_labels(labels: Collection[str], what: str) -> None:

@@ -1,7 +1,7 @@
 """A pass over one source, or over one for each split: documents in the shape that every later stage reads."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -12,14 +12,13 @@ from textmill.data.sources.columns import Columns, FoundColumns, has_columns, re
 from textmill.data.sources.errors import EmptySource, UnknownSplit, UnreadableSource
 from textmill.data.sources.files import ORIGIN, SPLIT, Options, Place
 from textmill.data.sources.ids import Ids
-from textmill.data.sources.labels import check_labels
+from textmill.data.sources.labels import check_labels, name_labels
 from textmill.data.sources.query import pick
 from textmill.data.sources.split_names import named_by_split, splits_of_values
 from textmill.data.sources.values import as_text, as_texts
 from textmill.tasks import Task
 
 BATCH_SIZE = 4096
-MISSING = "(missing)"
 
 
 class Source(Protocol):
@@ -204,7 +203,7 @@ class Reading:
         texts = _as_texts(batch, columns.text)
         labels = _as_texts(batch, columns.label)
         splits = self._splits(batch, part, columns.split)
-        self._count(labels)
+        self.labels.update(name_labels(labels, self.task, self.separator))
         check_labels(self.labels, f"{part.key}: data.label ({columns.label})")
         self.splits.update(split for split in splits if split is not None)
         documents = {
@@ -218,16 +217,6 @@ class Reading:
         }
         documents |= {f"{SLICE}{name}": _as_texts(batch, name) for name in columns.slices}
         return pd.DataFrame({name: pd.Series(values, dtype=object) for name, values in documents.items()})
-
-    def _count(self, labels: Iterable[str | None]) -> None:
-        """Numbers are not counted: every document may have another."""
-        for label in labels:
-            if self.task == "single_label":
-                self.labels[MISSING if label is None else label] += 1
-            elif self.task == "multi_label":
-                self.labels.update(filter(None, map(str.strip, (label or "").split(self.separator))))
-            elif label is None:
-                self.labels[MISSING] += 1
 
     def _splits(self, batch: pd.DataFrame, part: Part, column: str | None) -> list[str | None]:
         said = [f"data.split ({column})"] if column is not None else []

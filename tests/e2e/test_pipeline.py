@@ -247,18 +247,18 @@ def test_killed_with_dvc_and_continued(checkout, first_run):
     checkout.run("dvc", "repro", "tune")
     dvc = checkout.start("dvc", "repro", "--single-item", "train")
     folder = checkout.folder / ".textmill/checkpoints"
-    wait_for(lambda: list(folder.glob("*/last.ckpt")))
+    wait_for(lambda: list(folder.rglob("last.ckpt")))
     os.kill(dvc.pid, signal.SIGKILL)
     dvc.wait()
     wait_for(lambda: not stage_processes(checkout, "pipeline.train"))
-    assert list(folder.glob("*/last.ckpt"))
+    assert list(folder.rglob("last.ckpt"))
 
     output = checkout.run("dvc", "repro", "--single-item", "train").stdout
     assert "epoch 1/4" not in output
     assert "epoch 4/4" in output
     curves = pd.read_csv(checkout.folder / "models/trained/curves.csv")
     assert curves["epoch"].tolist() == [1, 2, 3, 4]
-    assert not list(folder.glob("*/last.ckpt")), "checkpoints go when the stage succeeds"
+    assert not list(folder.rglob("last.ckpt")), "checkpoints go when the stage succeeds"
 
 
 def wait_for(condition, seconds=240):

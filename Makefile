@@ -25,11 +25,11 @@ run: setup  ## the whole pipeline on the data that params.yaml names, then a sum
 	textmill summary
 
 test: check  ## lint, types and the quick tests
-	pytest -m "not slow"
+	pytest -n 2 --dist loadfile -m "not slow"
 
 test-all: check  ## the slow tests too; the summary goes to docs/test-summary.md
 	mkdir -p .pytest_cache
-	pytest --durations=10 | tee .pytest_cache/summary.txt
+	pytest -n 2 --dist loadfile --durations=10 | tee .pytest_cache/summary.txt
 	python -m tests.repo.summary_page .pytest_cache/summary.txt > docs/test-summary.md
 
 check: setup-dev

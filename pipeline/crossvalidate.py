@@ -19,7 +19,16 @@ from textmill.tasks import PRIMARY, PRIMARY_NAMES
 if TYPE_CHECKING:
     from textmill.training.crossvalidation import Fold
 
-CODE = ["data/batches.py", "data/bucketing.py", "data/tokens.py", "models", "tasks.py", "training"]
+CODE = [
+    "data/batches.py",
+    "data/bucketing.py",
+    "data/tokenization/tokenizer.py",
+    "data/tokens.py",
+    "long_documents.py",
+    "models",
+    "tasks.py",
+    "training",
+]
 BASELINE = (
     "The baseline has no training to repeat here: stage baseline fits it once per fold in every run, and "
     "data/audit/summary.json says how well it did on what it had not seen."

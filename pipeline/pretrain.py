@@ -13,6 +13,17 @@ from pipeline import Params, Paths, alone, main
 from textmill import tracking
 from textmill.artifacts import atomic, write_json
 
+CODE = [
+    "data/batches.py",
+    "data/bucketing.py",
+    "data/sources",
+    "data/tokenization/tokenizer.py",
+    "data/tokens.py",
+    "long_documents.py",
+    "models",
+    "training",
+]
+
 
 def run(params: Params, paths: Paths) -> None:
     if params.pretrain.objective == "none":
@@ -22,8 +33,7 @@ def run(params: Params, paths: Paths) -> None:
         return
     from textmill.training.pretraining import builders
 
-    code = ["data/batches.py", "data/bucketing.py", "data/tokens.py", "models", "training"]
-    lineage = tracking.lineage("pretrain", builders.declared(params), code, [paths.tokens])
+    lineage = tracking.lineage("pretrain", builders.declared(params), CODE, [paths.tokens])
     with alone(paths, "pretrain"), tracking.model_run(paths, params.project, "pretrained", lineage["key"]) as active:
         _pretrain(params, paths, lineage, tracking.lightning_logger(active))
 

@@ -31,7 +31,8 @@ def run(params: Params, paths: Paths) -> None:
         write_json(paths.registration, record)
     print(f"register: full is version {full.number} of {params.project}, {chosen} is version {version.number}")
     print("\n".join(promotion.explain(decision)))
-    print(f"champion: version {record['champion_version']}; challenger: version {record['challenger_version']}")
+    champion, challenger = (record[f"{alias}_version"] or "none" for alias in ("champion", "challenger"))
+    print(f"champion: version {champion}; challenger: version {challenger}")
 
 
 if __name__ == "__main__":

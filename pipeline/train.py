@@ -20,7 +20,16 @@ from textmill.tasks import PRIMARY, PRIMARY_NAMES
 if TYPE_CHECKING:
     from textmill.training.seeds import SeedsFitted
 
-CODE = ["data/batches.py", "data/bucketing.py", "data/tokens.py", "models", "tasks.py", "training"]
+CODE = [
+    "data/batches.py",
+    "data/bucketing.py",
+    "data/tokenization/tokenizer.py",
+    "data/tokens.py",
+    "long_documents.py",
+    "models",
+    "tasks.py",
+    "training",
+]
 BASELINE_CODE = [
     "baseline",
     "bundle.py",
@@ -48,7 +57,9 @@ def run(params: Params, paths: Paths) -> None:
         alone(paths, "train"),
         tracking.model_run(paths, params.project, "trained", lineage["key"], system_metrics=True) as active,
     ):
-        _log_inputs(params, paths)
+        _log_inputs(paths)
+        used = {**params.training.model_dump(), **params.train.model_dump(), "seed": params.seed}
+        tracking.log(params={**read_json(paths.best), **used})
         several = params.train.num_seeds > 1
         trained = _train(
             params,
@@ -111,7 +122,7 @@ def _fit_baseline(params: Params, paths: Paths) -> None:
     splits = [paths.split(name) for name in ("train", "validation")]
     lineage = tracking.lineage("train", _declared(params), BASELINE_CODE, splits)
     with tracking.model_run(paths, params.project, "trained", lineage["key"]):
-        _log_inputs(params, paths)
+        _log_inputs(paths)
         with atomic(paths.model("trained")) as folder:
             train, validation = map(read_table, splits)
             settings = params.model.baseline.model_dump()
@@ -121,7 +132,8 @@ def _fit_baseline(params: Params, paths: Paths) -> None:
             _write_curves(folder / "curves.csv", [])
             none: dict[str, Any] = {"seeds": [], "mean": None, "std": None, "ensemble": False, "score": None}
             write_json(folder / "seeds.json", none)
-        tracking.log(metrics={"num_features": fitted.num_features})
+        # Of training and train it uses nothing, so that these are no part of its key, nor params of its run.
+        tracking.log(params=settings, metrics={"num_features": fitted.num_features})
     print(f"Fitted the baseline on {len(train)} documents: {fitted.num_features} n-grams")
 
 
@@ -134,13 +146,11 @@ def _declared(params: Params, *sections: str) -> dict[str, Any]:
     }
 
 
-def _log_inputs(params: Params, paths: Paths) -> None:
+def _log_inputs(paths: Paths) -> None:
     from pyarrow.parquet import read_metadata
 
     for split in ("train", "validation"):
         tracking.log_dataset(paths.split(split), split, read_metadata(paths.split(split)).num_rows)
-    best = read_json(paths.best)
-    tracking.log(params={**best, **params.training.model_dump(), **params.train.model_dump(), "seed": params.seed})
 
 
 def _write_curves(path: Path, rows: Sequence[dict[str, float]]) -> None:

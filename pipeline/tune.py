@@ -18,7 +18,16 @@ if TYPE_CHECKING:
 
     from textmill.training.search import Dimension
 
-CODE = ["data/batches.py", "data/bucketing.py", "data/tokens.py", "models", "tasks.py", "training"]
+CODE = [
+    "data/batches.py",
+    "data/bucketing.py",
+    "data/tokenization/tokenizer.py",
+    "data/tokens.py",
+    "long_documents.py",
+    "models",
+    "tasks.py",
+    "training",
+]
 
 
 def run(params: Params, paths: Paths) -> None:

@@ -63,6 +63,15 @@ def test_what_stands_on_padding_is_not_seen(model, batch):
     torch.testing.assert_close(model(ids_WT * mask_WT, mask_WT), model(ids_WT, mask_WT))
 
 
+def test_a_document_without_tokens_has_an_answer(model, batch):
+    """Some tokenizers, such as GPT-2's, put no special tokens around an empty text."""
+    ids, mask = batch
+    mask = mask.clone()
+    mask[1] = 0
+    with torch.no_grad():
+        assert model(ids, mask).isfinite().all()
+
+
 def test_a_saved_model_answers_the_same(model, batch, tmp_path):
     save_model(tmp_path / "torch", model, {"labels": ["a", "b", "c"]})
     loaded, description = load_model(tmp_path / "torch")
@@ -123,6 +132,7 @@ def test_the_graph_takes_any_batch_and_length(model, tokens, tmp_path):
     for documents, length in ((1, 1), (1, 30), (7, 2), (40, 25)):
         ids_WT = generator.integers(1, 50, (documents, length))
         mask_WT = (np.arange(length) < generator.integers(1, length + 1, documents)[:, None]).astype(np.int64)
+        mask_WT[1:2] = 0  # a document without tokens
         answer = session.run(None, {"input_ids": ids_WT, "attention_mask": mask_WT})[0]
         with torch.no_grad():
             expected = model(torch.from_numpy(ids_WT), torch.from_numpy(mask_WT)).numpy()

@@ -15,7 +15,7 @@ SETTINGS = {
     "split__num_folds": 2,
     "model__family": "bag_of_embeddings",
     "tune__num_trials": 0,
-    "train__epochs": 4,
+    "train__epochs": 12,
     "select__budget": {"max_size_mb": None, "max_latency_ms": None, "max_drop": None},
     "evaluate__num_resamples": 200,
     "evaluate__latency_documents": 20,
@@ -55,7 +55,7 @@ def test_several_labels(tmp_path):
     manifest = read(checkout, "models/full/bundle/bundle.json")
     assert len(manifest["thresholds"]) == len(manifest["labels"])
     test = pd.read_parquet(checkout.folder / "data/splits/test.parquet").head(4)
-    (champion,) = [answers(checkout, "multi-label", test["text"].tolist())]
+    champion = answers(checkout, "multi-label", test["text"].tolist())
     chosen = read(checkout, "reports/selection.json")["chosen"]
     predicted = pd.read_parquet(checkout.folder / f"reports/test/{chosen}/predictions.parquet").set_index("id")
     expected = predicted.loc[test["id"], "predicted"].tolist()

@@ -86,6 +86,8 @@ def _allowed(node: dict[str, Any]) -> str:
         return "a list of columns"
     if kind == "array" and node["items"].get("type") == "string":
         return "a list of texts"
+    if kind == "array" and node["items"].get("type") == "integer":
+        return "a list of whole numbers"
     if kind == "array":
         return "a list of steps, each with `method` and the keys below"
     if kind == "object":

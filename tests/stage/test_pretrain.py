@@ -120,7 +120,9 @@ def test_an_extra_source_is_learned_from(start, tmp_path):
     pretrain.run(params, paths)
     record = read_json(paths.pretrained / "pretrained.json")
     assert (record["num_documents"], record["num_left_out"]) == (140, 60)
-    assert record["lineage"]["params"]["source"]["sha256"]
+    declared = record["lineage"]["params"]["source"]
+    assert declared["sha256"]
+    assert (declared["text"], declared["header"]) == ("text", True), "how it is read"
     assert record["perplexity"] < record["perplexity_before"]
     check_start(params, paths)
 

@@ -136,6 +136,7 @@ def write(tmp_path):
         ("compress.recipes.prune", {"from": "full", "steps": 1}, r"compress\.recipes\.prune\.steps: .*list"),
         ("compress.recipes.full.steps", [QUANTIZE], r"recipes\.full must be \{from: trained, steps: \[\]\}"),
         ("compress.recipes.trained", {"from": "full", "steps": []}, r"recipes\.trained: this name is taken"),
+        ("compress.recipes.pretrained", {"from": "full", "steps": []}, r"recipes\.pretrained: this name is taken"),
     ],
 )
 def test_a_mistake_is_told(write, key, value, told):

@@ -83,7 +83,7 @@ def run_recipe(
         bundle = folder / "bundle"
         bundle.mkdir(parents=True)
         graph = bundle / "model.onnx"
-        if on_torch or not (parent / "bundle").exists():
+        if not on_onnx or on_torch or not (parent / "bundle").exists():
             model, description = _torch_part(parent, on_torch, recovery)
             if not on_onnx:
                 save_model(folder / "torch", model, {**description, "lineage": lineage})

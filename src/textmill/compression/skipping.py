@@ -22,7 +22,9 @@ def reason_to_skip(parent: Path, on_torch: Sequence[str], on_onnx: Sequence[str]
         return f"it starts from {parent.name}, which was skipped: {read_json(skipped)['reason']}"
     if not (parent / "torch").exists() and (on_torch or on_onnx):
         # Nothing can start from a quantized model, so this is TF-IDF.
-        return f"{_joined([*on_torch, *on_onnx])} needs a network, and model.family baseline has none"
+        methods = [*on_torch, *on_onnx]
+        verb = "needs" if len(set(methods)) == 1 else "need"
+        return f"{_joined(methods)} {verb} a network, and model.family baseline has none"
     if not on_torch:
         return None
     model, _ = load_model(parent / "torch")

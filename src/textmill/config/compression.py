@@ -43,7 +43,7 @@ class Compress(Section):
 
     @model_validator(mode="after")
     def _parents_exist(self) -> "Compress":
-        for reserved in ("trained", "baseline", "search"):
+        for reserved in ("pretrained", "trained", "baseline", "search"):
             if reserved in self.recipes:
                 raise ValueError(f"recipes.{reserved}: this name is taken by the pipeline, choose another")
         if "full" not in self.recipes or self.recipes["full"] != Recipe(**{"from": "trained", "steps": []}):

@@ -18,7 +18,8 @@ class ByteDropout(nn.Dropout):
             return super().forward(input)
         random = torch.empty((input.numel() + 7) // 8, dtype=torch.int64).random_(-(2**63), None)
         kept = random.view(torch.uint8)[: input.numel()].view(input.shape) >= threshold
-        return input * kept.to(input.dtype).mul_(LEVELS / (LEVELS - threshold))
+        # Scaled after the product: in bf16 a mask of the scale would be 0.3% off at a rate of 0.1.
+        return (input * kept.to(input.dtype)).mul_(LEVELS / (LEVELS - threshold))
 
 
 def use_byte_dropout(model: nn.Module) -> None:

@@ -101,5 +101,6 @@ def mean_over_tokens(states_WTD: Tensor, mask_WT: Tensor) -> Tensor:
 
 
 def max_over_tokens(states_WTD: Tensor, mask_WT: Tensor) -> Tensor:
-    """The largest value of each feature among tokens that are no padding: [W, D]."""
-    return states_WTD.masked_fill(mask_WT.unsqueeze(-1) == 0, -torch.inf).amax(1)
+    """The largest value of each feature among tokens that are no padding, zero where there are none: [W, D]."""
+    largest_WD = states_WTD.masked_fill(mask_WT.unsqueeze(-1) == 0, -torch.inf).amax(1)
+    return largest_WD.masked_fill(mask_WT.sum(1, keepdim=True) == 0, 0.0)

@@ -150,7 +150,7 @@ class Lstm(nn.Module):
     def forward(self, input_ids_WT: Tensor, attention_mask_WT: Tensor) -> Tensor:
         """Return logits of shape [W, C], float32 or the autocast type."""
         embedded_WTD = self.dropout(self.embeddings(input_ids_WT))
-        states_WTH = self.lstm(embedded_WTD, attention_mask_WT.sum(1))
+        states_WTH = self.lstm(embedded_WTD, attention_mask_WT.sum(1).clamp(min=1))  # an empty text has none
         return self.head(self.dropout(max_over_tokens(states_WTH, attention_mask_WT)))
 
 

@@ -16,6 +16,7 @@ from textmill.errors import UserError
 from textmill.models import encoder_parts
 from textmill.models.bert_layers import bert_layers, is_bert_like, keep_feed_forward, keep_heads, num_heads
 from textmill.models.dropout import use_byte_dropout
+from textmill.models.embeddings import mean_over_tokens
 from textmill.models.encoder_config import config_of, is_causal
 from textmill.models.encoder_loading import build_encoder, check_fits, encoder_of, load_encoder
 from textmill.models.packing import packed_states, set_training_attention
@@ -148,8 +149,7 @@ class Transformer(nn.Module):
             places_T = torch.arange(mask_WT.shape[1], device=mask_WT.device)
             last_W11 = (mask_WT * places_T).argmax(dim=1)[:, None, None]
             return states_WTD.gather(1, last_W11.expand(-1, -1, states_WTD.shape[2])).squeeze(1)
-        mask_WT1 = mask_WT.unsqueeze(-1).to(states_WTD.dtype)
-        return (states_WTD * mask_WT1).sum(1) / mask_WT1.sum(1).clamp(min=1)
+        return mean_over_tokens(states_WTD, mask_WT)
 
     @property
     def layers(self) -> Any:

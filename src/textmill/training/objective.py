@@ -16,6 +16,7 @@ from torchmetrics import Metric
 from textmill.data.batches import Batch
 from textmill.errors import UserError
 from textmill.tasks import Task
+from textmill.training.label_f1 import LabelF1
 
 _SMALLEST = torch.finfo(torch.float32).eps
 _ROUNDING = 1e-6  # a spread below this share of the squares is none
@@ -81,9 +82,10 @@ def class_balance(labels_N: NDArray[Any], num_classes: int) -> NDArray[np.float6
 
 
 def positive_balance(labels_NC: NDArray[Any], num_labels: int) -> NDArray[np.float64]:
-    """Weights [C] under which a label's documents weigh as much as those without it; 1 for a label that none has."""
+    """Weights [C] under which a label's documents weigh as much as those without it; 1 if none or all have it."""
     counts_C = labels_NC.sum(axis=0, dtype=np.float64)
-    return np.divide(len(labels_NC) - counts_C, counts_C, out=np.ones(num_labels), where=counts_C > 0)
+    others_C = len(labels_NC) - counts_C
+    return np.divide(others_C, counts_C, out=np.ones(num_labels), where=(counts_C > 0) & (others_C > 0))
 
 
 class _ClassLoss:
@@ -169,7 +171,7 @@ def build_metric(task: Task, num_outputs: int, target: Mapping[str, float] | Non
     if task == "regression":
         assert target is not None
         return R2(target)
-    return MacroF1(num_outputs, several=task == "multi_label")
+    return LabelF1() if task == "multi_label" else MacroF1(num_outputs)
 
 
 def score_logits(
@@ -182,11 +184,7 @@ def score_logits(
 
 
 class MacroF1(Metric):
-    """Macro-F1 over the classes that occur or were predicted, as `evaluation.quality` has it.
-
-    Args:
-        several: a document has every label with a probability of one half or more, instead of the likeliest class.
-    """
+    """Macro-F1 over the classes that occur or were predicted, as `evaluation.quality` has it."""
 
     full_state_update = False
     higher_is_better = True
@@ -194,18 +192,15 @@ class MacroF1(Metric):
     support: Tensor
     predicted: Tensor
 
-    def __init__(self, num_classes: int, *, several: bool):
+    def __init__(self, num_classes: int):
         super().__init__()
-        self.num_classes, self.several = num_classes, several
+        self.num_classes = num_classes
         for name in ("hits", "support", "predicted"):
             self.add_state(name, torch.zeros(num_classes, dtype=torch.int64), dist_reduce_fx="sum")
 
     def update(self, logits_BC: Tensor, labels_B: Tensor) -> None:
-        if self.several:
-            guess_BC, truth_BC = logits_BC >= 0, labels_B > 0.5
-        else:
-            guess_BC = F.one_hot(logits_BC.argmax(dim=-1), self.num_classes).bool()
-            truth_BC = F.one_hot(labels_B, self.num_classes).bool()
+        guess_BC = F.one_hot(logits_BC.argmax(dim=-1), self.num_classes).bool()
+        truth_BC = F.one_hot(labels_B, self.num_classes).bool()
         self.hits += (guess_BC & truth_BC).sum(dim=0)
         self.support += truth_BC.sum(dim=0)
         self.predicted += guess_BC.sum(dim=0)

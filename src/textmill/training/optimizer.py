@@ -75,6 +75,15 @@ def build_scheduler(
     return get_scheduler(name, optimizer, num_warmup_steps=num_warmup_steps, num_training_steps=num_steps)
 
 
+def step_mean_factor(batch_idx: int, num_batches: int, accumulate: int) -> float:
+    """By what a batch's loss is multiplied, so that the gradient of a step is the mean of its batches'.
+
+    Lightning divides by `accumulate` also in the last step of an epoch, which may have fewer.
+    """
+    num_last = num_batches % accumulate
+    return accumulate / num_last if batch_idx >= num_batches - num_last else 1.0
+
+
 def _merged(groups: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Groups of the same rate and decay as one: a fused step is one call a group."""
     merged: dict[tuple[float, float], dict[str, Any]] = {}

@@ -57,6 +57,13 @@ def test_full_exports_and_keeps_what_can_be_trained(recipe, tokens):
     np.testing.assert_allclose(logits(full / "bundle", tokens), torch.cat(alone).detach().numpy(), atol=1e-4)
 
 
+def test_a_copy_can_be_trained_too(recipe):
+    full = recipe("full", "trained")
+    copy = recipe("copy", "full")
+    assert (copy / "bundle/model.onnx").read_bytes() == (full / "bundle/model.onnx").read_bytes()
+    assert (copy / "torch/model.safetensors").read_bytes() == (full / "torch/model.safetensors").read_bytes()
+
+
 def test_the_same_recipe_gives_the_same_bytes(recipe):
     first, second = recipe("full", "trained"), recipe("again", "trained")
     assert (first / "bundle/model.onnx").read_bytes() == (second / "bundle/model.onnx").read_bytes()

@@ -10,7 +10,7 @@ from tests.tiny_bundle import tiny_bundle
 from tests.tiny_model import tiny_encoder, tiny_model, tiny_transformer, write_tokens
 from textmill.bundle import read_manifest
 from textmill.compression.recipes import Step, adopt_bundle, why_not
-from textmill.compression.skipping import write_skipped
+from textmill.compression.skipping import reason_to_skip, write_skipped
 from textmill.models.ensemble import Ensemble
 from textmill.models.folder import save_model
 from textmill.runtime import Classifier
@@ -75,3 +75,7 @@ def test_the_baselines_bundle_goes_on_as_it_is(tmp_path):
     logits = [Classifier.load(folder).predict_logits(texts) for folder in (given, tmp_path / "full/bundle")]
     np.testing.assert_array_equal(*logits)
     assert why_not([QUANTIZE], tmp_path / "full") is not None
+
+
+def test_several_methods_need_a_network(tmp_path):
+    assert reason_to_skip(tmp_path, ["prune"], ["quantize"]).startswith("prune and quantize need a network")

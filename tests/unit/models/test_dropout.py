@@ -19,6 +19,16 @@ def test_drops_its_rate_and_keeps_the_mean(rate, dtype):
     assert torch.equal(ones.grad, dropped.detach())
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_what_is_kept_is_scaled_exactly(dtype):
+    torch.manual_seed(0)
+    states = torch.rand(200_000).to(dtype)
+    dropped = ByteDropout(0.1)(states)
+    kept = dropped != 0
+    scale = dropped[kept].double().sum() / states[kept].double().sum()
+    assert scale.item() == pytest.approx(256 / (256 - 26), rel=1e-4)
+
+
 def test_neighbours_are_dropped_independently():
     torch.manual_seed(0)
     dropped = ByteDropout(0.5)(torch.ones(200_000)) == 0

@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
+import torch.nn.functional as F
 from sklearn.metrics import f1_score
 
 from tests.tiny_language import train_tiny_tokenizer, write_language
 from tests.tiny_model import HYPER, SETTINGS, tiny_transformer, write_tokens
 from textmill.training.dataset import TrainingData
 from textmill.training.fit import fit, predict_logits
+from textmill.training.lit_module import document_logits
 from textmill.training.settings import AugmentationSettings
 
 
@@ -96,24 +98,30 @@ def test_learning_rate_warms_up_and_decays(data, schedule, at_end):
     assert seen[-1] == pytest.approx(at_end, abs=0.1)
 
 
-def test_accumulated_batches_are_one_large_batch(data):
-    """The mean gradient of two batches of 8 is that of the 16 documents: the loss is a mean, and dropout is off."""
-    first = replace(data, indices=np.arange(16))
-    still = replace(HYPER, dropout=0.0, warmup_fraction=0.0)
-    settings = replace(SETTINGS, epochs=2, gradient_clip=1e9)
-    whole, parts = tiny_transformer(), tiny_transformer()
-    expected = fit(whole, first, replace(settings, batch_size=16, accumulate=1), still)
-    actual = fit(parts, first, replace(settings, batch_size=8, accumulate=num_of(first, 8)), still)
-    assert expected.curves[-1]["step"] == 2 * num_of(first, 16)
-    assert actual.curves[-1]["step"] == 2
-    if num_of(first, 16) == 1:
-        assert_same_weights(whole, parts, atol=1e-5, rtol=1e-4)
+@pytest.mark.parametrize(("accumulate", "sizes"), [(1, [1] * 10), (4, [4, 4, 2]), (20, [10])])
+def test_a_steps_gradient_is_the_mean_of_its_batches(data, accumulate, sizes):
+    """Also in the last step of an epoch, for which fewer batches are left."""
+    batches, steps = [], []
 
+    class Watch(pl.Callback):
+        def on_train_batch_end(self, trainer, module, _, batch, batch_idx):
+            batches.append(batch)
+            if module.latest.gradient_norm is not None:
+                steps.append((module.latest.gradient_norm.item(), batches.copy()))
+                batches.clear()
 
-def num_of(data, batch_size):
-    from textmill.data.batches import train_batches
-
-    return len(train_batches(data.train, 0, batch_size=batch_size, seed=0, indices=data.indices))
+    still = replace(HYPER, dropout=0.0, learning_rate=1e-12)
+    settings = replace(SETTINGS, epochs=1, accumulate=accumulate)
+    fitted = fit(tiny_transformer(), data, settings, still, callbacks=[Watch()])
+    assert [len(members) for _, members in steps] == sizes
+    assert fitted.curves[0]["step"] == len(sizes)
+    for norm, members in steps:
+        model = tiny_transformer()
+        model.set_dropout(0.0)
+        losses = [F.cross_entropy(document_logits(model, batch), batch["labels_B"]) for batch in members]
+        torch.stack(losses).mean().backward()
+        expected = torch.cat([parameter.grad.flatten() for parameter in model.parameters()]).norm().item()
+        assert norm == pytest.approx(expected, rel=1e-4)
 
 
 def test_gradients_are_clipped_to_the_norm(data):

@@ -66,7 +66,8 @@ def tokenize(
         progress: shows how far the batches are.
 
     Raises:
-        UnusableTokenizer, UntrainableTokenizer, UnusableWindows, UnknownLabel, ConstantTarget.
+        UnusableTokenizer, UntrainableTokenizer, UnusableWindows, UnknownLabel, ConstantTarget,
+        UnusableTarget.
         MissingArtifact: a split is not there.
     """
     surveys = {name: survey(path) for name, path in splits.items()}

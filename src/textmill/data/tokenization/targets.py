@@ -13,6 +13,9 @@ from textmill.data.numbers import describe_numbers
 from textmill.errors import UserError
 from textmill.tasks import Task, split_labels
 
+_LARGEST = 1e18  # squares of such numbers are within float32
+_FEWEST_STEPS = 100  # of float32 in a standard deviation, so that rounding adds a hundred-thousandth to the variance
+
 
 class UnknownLabel(UserError):
     """A split has a class that the train split lacks."""
@@ -20,6 +23,10 @@ class UnknownLabel(UserError):
 
 class ConstantTarget(UserError):
     """Regression on a number that is the same for every train document."""
+
+
+class UnusableTarget(UserError):
+    """Regression on numbers that float32, in which models are trained, cannot hold or tell apart."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +44,7 @@ class Targets:
 
     @classmethod
     def of_train(cls, task: Task, path: Path) -> "Targets":
-        """Raises: MissingArtifact, ConstantTarget."""
+        """Raises: MissingArtifact, ConstantTarget, UnusableTarget."""
         column = read_table(path, ["label"])["label"]
         if task == "regression":
             return cls(task, [], _describe(column.to_numpy(np.float64), path))
@@ -52,10 +59,12 @@ class Targets:
         Args:
             batch: columns id and label of the table at `path`.
 
-        Raises: UnknownLabel.
+        Raises: UnknownLabel, UnusableTarget.
         """
         if self.task == "regression":
-            return batch["label"].to_numpy(np.float32)
+            numbers = batch["label"].to_numpy(np.float64)
+            _check_size(numbers, path)
+            return numbers.astype(np.float32)
         index = {label: position for position, label in enumerate(self.labels)}
         if self.task == "single_label":
             indices = batch["label"].map(index)
@@ -73,15 +82,34 @@ class Targets:
 
 
 def _describe(numbers: NDArray[np.float64], path: Path) -> dict[str, float]:
+    _check_size(numbers, path)
     figures = describe_numbers(numbers)
     mean, std = figures["mean"], figures["std"]
-    # Equal numbers may have a deviation by rounding.
-    if std <= 1e-9 * max(1.0, abs(mean)):
+    if figures["min"] == figures["max"]:  # their deviation may be more than 0, by rounding
         raise ConstantTarget(
             f"Every document of {path} has the number {numbers[0]:g} for a label, so that there is nothing to learn. "
             "data.label must name a column whose numbers differ; data.where may have left one of them only."
         )
+    largest = float(np.abs(numbers).max())
+    step = float(np.spacing(np.float32(largest)))
+    if std < _FEWEST_STEPS * step:
+        raise UnusableTarget(
+            f"The numbers of {path} reach {largest:g} and differ by {std:g} (their standard deviation), but models are "
+            f"trained in float32, whose steps are {step:g} there. Take a constant from data.label in the source, such "
+            f"as their mean, {mean:.10g}."
+        )
     return {"mean": mean, "std": std}
+
+
+def _check_size(numbers: NDArray[np.float64], path: Path) -> None:
+    """Raises: UnusableTarget: a number is too large."""
+    largest = float(np.abs(numbers).max(initial=0.0))
+    if largest > _LARGEST:
+        raise UnusableTarget(
+            f"{path} has a label of the size {largest:g}, but models are trained in float32, which holds their squares "
+            f"up to {_LARGEST:g} only. Write data.label in a larger unit in the source, or leave the row out "
+            "(data.where)."
+        )
 
 
 def _unknown(path: Path, identifier: str, label: str) -> UnknownLabel:

@@ -31,9 +31,11 @@ def declared(params: Params) -> dict[str, Any]:
     source = params.pretrain.source
     return {
         "seed": params.seed,
-        "model": {params.model.family: params.family_settings.model_dump()},
+        "config": params.model.transformer.config,
         "pretrain": params.pretrain.model_dump(),
-        "source": None if source is None else {**assets.provenance(source), "text": params.data.text},
+        "source": None
+        if source is None
+        else {**assets.provenance(source), "text": params.data.text, "header": params.data.header},
         "training": params.training.model_dump(include=set(SHARED)),
     }
 

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from textmill.data.tokens import read_meta
 from textmill.errors import UserError
-from textmill.models.encoder_config import is_causal, new_config
-from textmill.models.encoder_loading import check_fits, load_encoder
+from textmill.models.encoder_config import is_causal
+from textmill.models.encoder_loading import build_encoder, check_fits, load_encoder
 from textmill.models.encoder_parts import depth_groups, find_dropout
 from textmill.models.vocabulary import transfer_vocabulary
 from textmill.training.pretraining.masking import IGNORED
@@ -110,7 +110,7 @@ def build_language_model(
     Raises: UnfitObjective, UnusableWeights, InvalidConfig.
     """
     if config is not None:
-        settings, source = new_config(config, tokens), "model.transformer.config"
+        settings, source = build_encoder(config, tokens).config, "model.transformer.config"  # one that can compute
         model = _auto_class(settings, objective, next_sentence).from_config(settings)
     else:
         encoder, source = load_encoder(weights), f"model.weights ({weights})"

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from textmill.data.batches import Batch
 from textmill.training.checkpoints import STAMP
 from textmill.training.failures import DivergedTraining
-from textmill.training.optimizer import build_optimizer, build_scheduler
+from textmill.training.optimizer import build_optimizer, build_scheduler, step_mean_factor
 from textmill.training.pretraining.language_model import Answer, LanguageModel
 from textmill.training.pretraining.objectives import Question
 from textmill.training.settings import Hyperparameters, Settings
@@ -74,7 +74,7 @@ class LitLanguageModel(pl.LightningModule):
         self._stamp, self._num_steps = stamp, num_steps
         self._unchecked: Step | None = None
 
-    def training_step(self, batch: Batch, _: int) -> Tensor:
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         self.check_step()
         question, answer = self._ask(batch, self.current_epoch)
         loss = answer.loss
@@ -84,7 +84,8 @@ class LitLanguageModel(pl.LightningModule):
             loss = loss + pair_loss
         rate = self.trainer.optimizers[0].param_groups[0]["lr"]
         self.latest = Step(self.global_step, self.current_epoch, rate, answer.loss.detach())
-        return loss
+        num_batches = int(self.trainer.num_training_batches)
+        return loss * step_mean_factor(batch_idx, num_batches, self.settings.accumulate)
 
     def on_train_batch_end(self, *_: Any) -> None:
         self._unchecked = self.latest

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from textmill.artifacts import DOCUMENTS, write_table
-from textmill.data.tokenization.targets import ConstantTarget, Targets, UnknownLabel
+from textmill.data.tokenization.targets import ConstantTarget, Targets, UnknownLabel, UnusableTarget
 
 
 def write(folder, labels):
@@ -53,3 +53,23 @@ def test_numbers_are_kept_and_described(tmp_path):
 def test_a_constant_target_is_told(tmp_path, labels):
     with pytest.raises(ConstantTarget, match=r"Every document of .*train\.parquet has the number"):
         Targets.of_train("regression", write(tmp_path, labels))
+
+
+def test_small_numbers_are_not_constant(tmp_path):
+    targets = Targets.of_train("regression", write(tmp_path, ["1e-10", "3e-10"]))
+    assert targets.target == {"mean": pytest.approx(2e-10), "std": pytest.approx(1e-10)}
+
+
+def test_numbers_beyond_float32_are_told(tmp_path):
+    with pytest.raises(UnusableTarget, match=r"train\.parquet has a label of the size 1e\+308"):
+        Targets.of_train("regression", write(tmp_path, ["1e308", "-1e308", "5.0"]))
+    targets = Targets.of_train("regression", write(tmp_path, ["1.0", "5.0"]))
+    with pytest.raises(UnusableTarget, match=r"size 1e\+39.*in a larger unit"):
+        targets.encode(batch("1e39"), tmp_path / "test.parquet")
+
+
+def test_numbers_that_float32_cannot_tell_apart_are_told(tmp_path):
+    """Such as moments of one hour in seconds since 1970: float32 has 128 s between two of them."""
+    moments = [repr(1.7e9 + 30 * minute) for minute in range(60)]
+    with pytest.raises(UnusableTarget, match=r"reach 1\.7e\+09 and differ by .* whose steps are 128"):
+        Targets.of_train("regression", write(tmp_path, moments))

@@ -7,6 +7,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForMaskedLM,
 
 from tests.tiny_language import TINY_BERT, TINY_GPT2, minilm, train_tiny_tokenizer, write_language
 from textmill.errors import UserError
+from textmill.models.encoder_config import InvalidConfig
 from textmill.models.transformer import Transformer
 from textmill.training.pretraining.language_model import (
     LanguageModel,
@@ -151,6 +152,23 @@ def test_another_vocabulary_gets_embeddings_transferred_and_keeps_the_rest(bert_
 def test_what_does_not_go_together_is_told(tokens, config, objective, next_sentence, told):
     with pytest.raises(UnfitObjective, match=told):
         start(tokens, config, objective, next_sentence)
+
+
+@pytest.mark.parametrize(
+    ("config", "objective", "told"),
+    [
+        ({**TINY_BERT, "hidden_size": 30}, "mlm", "hidden size .30. is not a multiple"),
+        (
+            {"model_type": "llama", "hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 4,
+             "num_key_value_heads": 3, "intermediate_size": 64},
+            "clm",
+            "cannot compute",
+        ),
+    ],
+)  # fmt: skip
+def test_a_config_that_makes_no_model_is_told(tokens, config, objective, told):
+    with pytest.raises(InvalidConfig, match=told):
+        start(tokens, config, objective)
 
 
 def test_too_few_positions_are_told(tokens):

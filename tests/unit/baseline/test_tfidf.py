@@ -159,7 +159,7 @@ def test_characters_find_what_words_do_not():
     """Endings, misspellings and compounds: an unheard word with known parts is no longer nothing."""
     train = movie_reviews()[:2000]
     plain, spelled = learn(train), learn(train, character_ngrams=[3, 5])
-    unheard = ["wonderfuly beautifull", "borrringly tediousss"]
+    unheard = ["wonderfuly lovelyyy", "borrringly tediousss"]
     assert plain.features(unheard).nnz == 0
     labels = np.array(spelled.truth.labels)[spelled.logits(unheard).argmax(axis=1)]
     assert labels.tolist() == ["positive", "negative"]

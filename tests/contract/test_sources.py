@@ -12,7 +12,6 @@ import json
 import math
 import os
 import shutil
-import zlib
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -458,7 +457,7 @@ def test_damaged_files_are_read_or_told(layout, folder, tmp_path_factory):
             assert sorted(found, key=str) == sorted(expected, key=str)
         elif file.suffix == ".gz" and damaged[:1] and found is not None:
             # gzip has a checksum of its content: what can be read is what was written.
-            assert zlib.decompress(damaged, 31) == zlib.decompress(content, 31)
+            assert gzip.decompress(damaged) == gzip.decompress(content)
         elif file.suffix in (".gz", ".zst", ".parquet") and damaged and content.startswith(damaged):
             assert found is None  # a part is no whole
 

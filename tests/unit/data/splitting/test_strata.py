@@ -119,7 +119,8 @@ def test_numbers_are_spread_over_the_splits(numbers, seed):
         of_range = splits[strata.stratum_E == code]
         assert abs((of_range == "train").sum() - 0.7 * len(of_range)) <= 2
     folds = assign_folds(table, 5, seed, "regression")
-    assert np.bincount(folds).min() > 0.12 * len(table)
+    # Within a range, the folds differ by one document at most.
+    assert np.ptp(np.bincount(folds, minlength=5)) <= len(strata.names)
 
 
 def test_means_are_nearer_than_at_random():

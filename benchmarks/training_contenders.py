@@ -67,6 +67,7 @@ class Clock:
 def _textmill(_: str, folder: Path, weights: Path, seed: int, options: dict[str, Any]) -> tuple[nn.Module, Clock, str]:
     import pytorch_lightning as pl
 
+    from textmill.models.encoder_loading import load_encoder
     from textmill.models.transformer import Transformer
     from textmill.training.dataset import TrainingData
     from textmill.training.fit import fit
@@ -96,7 +97,7 @@ def _textmill(_: str, folder: Path, weights: Path, seed: int, options: dict[str,
         architecture = {"config": BERT_BASE, "num_labels": data.num_outputs, "pooling": "mean"}
         model = Transformer.from_architecture(architecture)
     else:
-        model = Transformer.from_weights(weights, data.num_outputs, "mean")
+        model = Transformer(load_encoder(weights), data.num_outputs, "mean")
     settings = Settings(
         batch_size=options["batch_size"],
         batch_tokens=options["batch_tokens"],

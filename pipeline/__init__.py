@@ -18,6 +18,18 @@ from textmill.paths import Paths
 
 _PARENT = os.getppid()
 
+# What the lineage key of every stage that trains covers, relative to the package; dvc.yaml names the same.
+TRAINING_CODE = (
+    "data/batches.py",
+    "data/bucketing.py",
+    "data/tokenization/tokenizer.py",
+    "data/tokens.py",
+    "long_documents.py",
+    "models",
+    "tasks.py",
+    "training",
+)
+
 
 class StageIsRunning(UserError):
     """Another process works on the same stage of the same repository."""
@@ -69,4 +81,4 @@ def alone(paths: Paths, stage: str) -> Iterator[None]:
         ) from None
 
 
-__all__ = ["Params", "Paths", "alone", "main"]
+__all__ = ["TRAINING_CODE", "Params", "Paths", "alone", "main"]

@@ -12,23 +12,17 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from pipeline import Params, Paths, alone, main
+from pipeline import TRAINING_CODE, Params, Paths, alone, main
 from textmill import tracking
 from textmill.artifacts import read_json, size_mb
 
 CODE = [
+    *TRAINING_CODE,
     "bundle.py",
     "compression",
-    "data/batches.py",
-    "data/bucketing.py",
-    "data/tokens.py",
     "evaluation/calibration.py",
     "evaluation/thresholds.py",
-    "long_documents.py",
-    "models",
     "runtime.py",
-    "tasks.py",
-    "training",
 ]
 
 
@@ -79,7 +73,7 @@ def _describe(parent: Path) -> dict[str, Any]:
 def _recovery(params: Params, paths: Paths, description: dict[str, Any], checkpoints: Path, logger: Any) -> Any:
     from textmill.compression.recovery import Recovery
     from textmill.training.builders import settings
-    from textmill.training.fit import TrainingData
+    from textmill.training.dataset import TrainingData
     from textmill.training.settings import Hyperparameters
 
     return Recovery(

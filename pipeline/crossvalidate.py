@@ -11,7 +11,7 @@ import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from pipeline import Params, Paths, alone, main
+from pipeline import TRAINING_CODE, Params, Paths, alone, main
 from textmill import tracking
 from textmill.artifacts import read_json, read_table, write_json
 from textmill.tasks import PRIMARY, PRIMARY_NAMES
@@ -19,16 +19,6 @@ from textmill.tasks import PRIMARY, PRIMARY_NAMES
 if TYPE_CHECKING:
     from textmill.training.crossvalidation import Fold
 
-CODE = [
-    "data/batches.py",
-    "data/bucketing.py",
-    "data/tokenization/tokenizer.py",
-    "data/tokens.py",
-    "long_documents.py",
-    "models",
-    "tasks.py",
-    "training",
-]
 BASELINE = (
     "The baseline has no training to repeat here: stage baseline fits it once per fold in every run, and "
     "data/audit/summary.json says how well it did on what it had not seen."
@@ -81,7 +71,7 @@ def _folds(params: Params, paths: Paths) -> "list[Fold]":
         "crossvalidate": params.crossvalidate.model_dump(),
     }
     lineage = tracking.lineage(
-        "crossvalidate", declared, CODE, [paths.tokens, paths.folds, paths.pretrained, paths.best]
+        "crossvalidate", declared, TRAINING_CODE, [paths.tokens, paths.folds, paths.pretrained, paths.best]
     )
     checkpoints = paths.checkpoints(lineage["key"])
     with tracking.model_run(paths, params.project, "crossvalidation", lineage["key"]):

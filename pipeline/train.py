@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline import Params, Paths, alone, main
+from pipeline import TRAINING_CODE, Params, Paths, alone, main
 from textmill import tracking
 from textmill.artifacts import atomic, read_json, read_table, write_json
 from textmill.tasks import PRIMARY, PRIMARY_NAMES
@@ -20,16 +20,6 @@ from textmill.tasks import PRIMARY, PRIMARY_NAMES
 if TYPE_CHECKING:
     from textmill.training.seeds import SeedsFitted
 
-CODE = [
-    "data/batches.py",
-    "data/bucketing.py",
-    "data/tokenization/tokenizer.py",
-    "data/tokens.py",
-    "long_documents.py",
-    "models",
-    "tasks.py",
-    "training",
-]
 BASELINE_CODE = [
     "baseline",
     "bundle.py",
@@ -48,7 +38,7 @@ def run(params: Params, paths: Paths) -> None:
     from textmill.training.devices import is_first_process
 
     inputs = [paths.tokens, paths.pretrained, paths.best]
-    lineage = tracking.lineage("train", _declared(params, "training", "train"), CODE, inputs)
+    lineage = tracking.lineage("train", _declared(params, "training", "train"), TRAINING_CODE, inputs)
     checkpoints = paths.checkpoints(lineage["key"])
     if not is_first_process():  # Lightning starts this stage once more for each further device
         _train(params, paths, checkpoints, lambda _: False)

@@ -8,7 +8,7 @@ Params: project, seed, model, training, tune
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from pipeline import Params, Paths, alone, main
+from pipeline import TRAINING_CODE, Params, Paths, alone, main
 from textmill import tracking
 from textmill.artifacts import atomic, write_json
 from textmill.tasks import PRIMARY, PRIMARY_NAMES
@@ -17,17 +17,6 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
     from textmill.training.search import Dimension
-
-CODE = [
-    "data/batches.py",
-    "data/bucketing.py",
-    "data/tokenization/tokenizer.py",
-    "data/tokens.py",
-    "long_documents.py",
-    "models",
-    "tasks.py",
-    "training",
-]
 
 
 def run(params: Params, paths: Paths) -> None:
@@ -45,7 +34,7 @@ def run(params: Params, paths: Paths) -> None:
         "tune": {**tune.model_dump(exclude={"num_trials", "space"}), "space": space_of_family.model_dump()},
         "seed": params.seed,
     }
-    lineage = tracking.lineage("tune", declared, CODE, [paths.tokens, paths.pretrained])
+    lineage = tracking.lineage("tune", declared, TRAINING_CODE, [paths.tokens, paths.pretrained])
     name = f"{params.project}-{lineage['key'][:12]}"
 
     with alone(paths, "tune"), tracking.model_run(paths, params.project, "search", lineage["key"]) as active:

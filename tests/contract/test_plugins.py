@@ -17,7 +17,8 @@ from textmill.config import compression, models
 from textmill.data.tokens import TokenArrays
 from textmill.models.folder import FAMILIES, family, load_model, save_model
 from textmill.runtime import Classifier
-from textmill.training.fit import TrainingData, fit
+from textmill.training.dataset import TrainingData
+from textmill.training.fit import fit
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ from benchmarks.results_page import PAGE, page_of
 from benchmarks.results_settings import DATASETS, FAMILIES, VARIANTS, settings_of
 from tests.checkout import ROOT
 from textmill import presets
+from textmill.config import load_params
 
 HOW = "python -m benchmarks.bench_results --render"
 
@@ -28,3 +29,4 @@ def test_every_row_has_valid_settings(tmp_path):
                 params.write_text((ROOT / "params.yaml").read_text(encoding="utf-8"), encoding="utf-8")
                 presets.use(data, params, ROOT / "presets")
                 set_values(params, {**settings_of(data, family, variant), "model.family": family, "seed": 1})
+                assert load_params(params).model.family == family

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from textmill.compression.recovery import Recovery
 from textmill.data.batches import train_batches
 from textmill.models.bert_layers import keep_feed_forward, keep_heads, num_heads
-from textmill.training.fit import TrainingData, fit
+from textmill.training.dataset import TrainingData
+from textmill.training.fit import fit
 from textmill.training.lit_module import document_logits
 from textmill.training.objective import build_loss
 

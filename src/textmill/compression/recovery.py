@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from textmill.training.fit import Settings, TrainingData
+from textmill.training.dataset import TrainingData
 from textmill.training.objective import Loss, build_loss
-from textmill.training.settings import AugmentationSettings, Hyperparameters
+from textmill.training.settings import AugmentationSettings, Hyperparameters, Settings
 
 
 @dataclass(frozen=True)

@@ -80,14 +80,6 @@ class Transformer(nn.Module):
         return cls(encoder, num_labels, settings["pooling"])
 
     @classmethod
-    def from_weights(cls, folder: Path, num_labels: int, pooling: Pooling) -> "Transformer":
-        """Load pretrained weights from a local folder; the head is new, drawn from torch's generator.
-
-        Raises: UnusableWeights, UnfitPooling.
-        """
-        return cls(load_encoder(folder), num_labels, pooling)
-
-    @classmethod
     def from_architecture(cls, architecture: dict[str, Any]) -> "Transformer":
         """Build an untrained model of the shape that `architecture` describes."""
         encoder = encoder_of(config_of(architecture["config"]))

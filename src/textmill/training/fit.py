@@ -33,8 +33,6 @@ from textmill.training.optimizer import freeze
 from textmill.training.settings import Hyperparameters, Settings
 from textmill.training.throughput import Throughput
 
-__all__ = ["Fitted", "Settings", "TrainingData", "fit", "predict_logits"]
-
 VALIDATION_FACTOR = 4  # documents of a batch for one in training: no gradients are kept
 
 

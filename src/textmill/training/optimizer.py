@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from textmill.errors import UserError
+from textmill.training.devices import precision, uses_gpu
 from textmill.training.settings import Hyperparameters, Schedule, Settings
 
 
@@ -18,16 +19,13 @@ class TooManyFrozen(UserError):
 
 
 def build_optimizer(model: nn.Module, hyper: Hyperparameters, settings: Settings) -> torch.optim.AdamW:
-    """AdamW over the model's trainable parameters; the lowest `freeze_layers` are frozen first.
+    """AdamW over the model's trainable parameters; see `freeze`.
 
     `model.depth_groups()` lists parameters from the embeddings to the head. The head learns at `learning_rate`, each
     group below at `layer_decay` times the rate of the one above it (Howard and Ruder 2018, discriminative
     fine-tuning). Matrices decay by `weight_decay`; biases, norms and all else of one dimension do not.
-
-    Raises: TooManyFrozen.
     """
     depths: list[list[nn.Parameter]] = cast(Any, model).depth_groups()
-    freeze(depths, settings.freeze_layers)
     groups: list[dict[str, Any]] = []
     for height, parameters in enumerate(reversed(depths)):
         rate = hyper.learning_rate * settings.layer_decay**height
@@ -39,7 +37,10 @@ def build_optimizer(model: nn.Module, hyper: Hyperparameters, settings: Settings
                 groups.append({"params": members, "lr": rate, "weight_decay": decay})
     grouped = {id(parameter) for group in groups for parameter in group["params"]}
     assert grouped == {id(p) for p in model.parameters() if p.requires_grad}, "depth_groups() misses parameters"
-    return torch.optim.AdamW(_merged(groups), lr=hyper.learning_rate, fused=not _scales_gradients(settings.precision))
+    wanted = settings.precision
+    arithmetic = precision(wanted, uses_gpu(settings.trainer)) if wanted == "auto" else wanted
+    # In fp16 a fused step unscales the gradients itself, after they were clipped.
+    return torch.optim.AdamW(_merged(groups), lr=hyper.learning_rate, fused=arithmetic != "16-mixed")
 
 
 def freeze(depths: Sequence[Sequence[nn.Parameter]], num_layers: int) -> None:
@@ -91,10 +92,3 @@ def _merged(groups: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         key = (group["lr"], group["weight_decay"])
         merged.setdefault(key, {**group, "params": []})["params"].extend(group["params"])
     return list(merged.values())
-
-
-def _scales_gradients(precision: str) -> bool:
-    """Whether training is in fp16, where the fused step unscales gradients itself, after they were clipped."""
-    if precision == "auto":
-        return torch.cuda.is_available() and not torch.cuda.is_bf16_supported()
-    return precision == "16-mixed"

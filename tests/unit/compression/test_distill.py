@@ -7,7 +7,7 @@ from scipy.special import expit, log_softmax
 from tests.tiny_model import HYPER, SETTINGS, tiny_transformer, write_tokens
 from textmill.compression.distill import SoftTargets, StudentNotSmaller, distill, evenly_spaced
 from textmill.compression.recovery import Recovery
-from textmill.training.fit import TrainingData
+from textmill.training.dataset import TrainingData
 from textmill.training.objective import build_loss, cross_entropy
 
 

@@ -9,7 +9,7 @@ from textmill.compression import prune as module
 from textmill.compression.prune import importance, most_important, prune
 from textmill.compression.recovery import Recovery
 from textmill.models.bert_layers import num_heads
-from textmill.training.fit import TrainingData
+from textmill.training.dataset import TrainingData
 
 
 @pytest.fixture(scope="module")

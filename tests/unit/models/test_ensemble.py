@@ -11,7 +11,8 @@ from textmill.compression.recovery import Recovery
 from textmill.data.tokens import TokenArrays
 from textmill.models.ensemble import Ensemble
 from textmill.models.folder import load_model, save_model
-from textmill.training.fit import TrainingData, predict_logits
+from textmill.training.dataset import TrainingData
+from textmill.training.fit import predict_logits
 
 
 def unlike_members(num_members=3, num_layers=2):

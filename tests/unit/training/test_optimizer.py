@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from textmill.training.optimizer import TooManyFrozen, build_optimizer, build_scheduler
+from textmill.training.optimizer import TooManyFrozen, build_optimizer, build_scheduler, freeze
 from textmill.training.settings import Hyperparameters, Settings
 
 HYPER = Hyperparameters(learning_rate=1e-3, weight_decay=0.1, warmup_fraction=0.1, dropout=0.0)
@@ -80,7 +80,8 @@ def test_rates_fall_by_layer_decay_from_head_to_embeddings():
 def test_frozen_weights_stay_and_the_others_move(num_frozen):
     model = Stack()
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
-    train(model, build_optimizer(model, HYPER, settings(freeze_layers=num_frozen)))
+    freeze(model.depth_groups(), num_frozen)
+    train(model, build_optimizer(model, HYPER, settings()))
     frozen = ("embeddings.", *(f"layers.{i}." for i in range(num_frozen)))
     for name, parameter in model.named_parameters():
         assert torch.equal(parameter, before[name]) == name.startswith(frozen), name
@@ -95,7 +96,7 @@ def test_no_freezing_moves_all():
 
 def test_too_many_frozen_layers_are_refused():
     with pytest.raises(TooManyFrozen, match=r"freeze_layers is 4, but the model has 3 layers.*0 .* to 3"):
-        build_optimizer(Stack(), HYPER, settings(freeze_layers=4))
+        freeze(Stack().depth_groups(), 4)
 
 
 def test_weights_frozen_before_stay_out():

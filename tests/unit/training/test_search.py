@@ -6,7 +6,7 @@ from optuna.trial import TrialState
 
 from tests.tiny_model import SETTINGS, tiny_transformer, write_tokens
 from textmill.training import search
-from textmill.training.fit import TrainingData
+from textmill.training.dataset import TrainingData
 from textmill.training.search import Dimension, SearchSettings
 
 SPACE = {

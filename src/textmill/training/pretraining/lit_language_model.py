@@ -66,8 +66,8 @@ class LitLanguageModel(pl.LightningModule):
         """
         super().__init__()
         self.model, self.objective = model, objective
-        # Every layer learns, and at one rate: these keys are for fine-tuning.
-        self.settings = replace(settings, layer_decay=1.0, freeze_layers=0)
+        # At one rate: layer decay is for fine-tuning.
+        self.settings = replace(settings, layer_decay=1.0)
         self.hyper = Hyperparameters(learning_rate, WEIGHT_DECAY, WARMUP_FRACTION, dropout=0.0)
         self._total_loss: Any = 0.0  # of the tokens that validation has asked for
         self._num_asked: Any = 0

@@ -132,10 +132,11 @@ def compare_tokenization(folder: Path, max_length: int = 128, num_documents: int
 
     texts = [text for batch in iter_table(folder / "data/splits/train.parquet") for text in batch["text"]]
     texts = texts[:num_documents]
-    weights = resolve(load_params(ROOT / "params.yaml").model.weights)
+    params = load_params(ROOT / "params.yaml")
+    weights = resolve(params.model.weights)
     bare = load_tokenizer(weights)
     bare.enable_truncation(max_length)
-    encoder = Encoder(load_tokenizer(weights), max_length)
+    encoder = Encoder(load_tokenizer(weights), max_length, params.tokenize.long_documents.model_dump())
     times: dict[str, list[float]] = {"ours": [], "bare": []}
     for _ in range(3):
         for name, encode in (("bare", bare.encode_batch), ("ours", encoder.encode)):

@@ -18,18 +18,6 @@ from textmill.paths import Paths
 
 _PARENT = os.getppid()
 
-# What the lineage key of every stage that trains covers, relative to the package; dvc.yaml names the same.
-TRAINING_CODE = (
-    "data/batches.py",
-    "data/bucketing.py",
-    "data/tokenization/tokenizer.py",
-    "data/tokens.py",
-    "long_documents.py",
-    "models",
-    "tasks.py",
-    "training",
-)
-
 
 class StageIsRunning(UserError):
     """Another process works on the same stage of the same repository."""
@@ -81,4 +69,4 @@ def alone(paths: Paths, stage: str) -> Iterator[None]:
         ) from None
 
 
-__all__ = ["TRAINING_CODE", "Params", "Paths", "alone", "main"]
+__all__ = ["Params", "Paths", "alone", "main"]

@@ -21,6 +21,8 @@ CODE = [
     "evaluation/answers.py",
     "evaluation/calibration.py",
     "evaluation/thresholds.py",
+    "long_documents.py",
+    "runtime.py",
     "tasks.py",
 ]
 

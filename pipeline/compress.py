@@ -12,12 +12,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from pipeline import TRAINING_CODE, Params, Paths, alone, main
+from pipeline import Params, Paths, alone, main
 from textmill import tracking
 from textmill.artifacts import read_json, size_mb
+from textmill.config.searched import override
 
 CODE = [
-    *TRAINING_CODE,
+    *tracking.TRAINING_CODE,
     "bundle.py",
     "compression",
     "evaluation/calibration.py",
@@ -72,14 +73,14 @@ def _describe(parent: Path) -> dict[str, Any]:
 
 def _recovery(params: Params, paths: Paths, description: dict[str, Any], checkpoints: Path, logger: Any) -> Any:
     from textmill.compression.recovery import Recovery
-    from textmill.training.builders import settings
+    from textmill.training.builders import hyperparameters, settings
     from textmill.training.dataset import TrainingData
-    from textmill.training.settings import Hyperparameters
 
+    values = description["hyperparameters"]  # those of `train`, searched keys of `training` among them
     return Recovery(
-        data=TrainingData.open(paths.tokens),
-        settings=settings(params, epochs=1, patience=1),  # a step sets its own
-        hyper=Hyperparameters(**description["hyperparameters"]),
+        data=TrainingData.open(paths.tokens).truncate(description["max_length"]),
+        settings=settings(override(params, values), epochs=1, patience=1),  # a step sets its own epochs
+        hyper=hyperparameters(values),
         checkpoints=checkpoints,
         logger=logger,
     )

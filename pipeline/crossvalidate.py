@@ -11,9 +11,11 @@ import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from pipeline import TRAINING_CODE, Params, Paths, alone, main
+from pipeline import Params, Paths, alone, main
 from textmill import tracking
 from textmill.artifacts import read_json, read_table, write_json
+from textmill.config.dimensions import MAX_LENGTH
+from textmill.config.searched import override, overrides, tell_override
 from textmill.tasks import PRIMARY, PRIMARY_NAMES
 
 if TYPE_CHECKING:
@@ -52,17 +54,19 @@ def run(params: Params, paths: Paths) -> None:
 
 
 def _folds(params: Params, paths: Paths) -> "list[Fold]":
-    from textmill.training.builders import build_model, settings
+    from textmill.training.builders import build_model, hyperparameters, settings
     from textmill.training.crossvalidation import cross_validate
     from textmill.training.dataset import TrainingData
     from textmill.training.seeds import spread
-    from textmill.training.settings import Hyperparameters
 
-    data = TrainingData.open(paths.tokens, paths.pretrained)
+    values = read_json(paths.best)
+    used, changes = override(params, values), overrides(params, values)
+    for change in changes:
+        print(f"crossvalidate: {tell_override(change)}")
+    data = TrainingData.open(paths.tokens, paths.pretrained).truncate(values.get(MAX_LENGTH))
     ids = read_table(paths.split("train"), ["id"])["id"]
     fold_of = read_table(paths.folds).set_index("id")["fold"]
     assert len(ids) == len(data.train), "token arrays have the rows of the train split"
-    hyper = Hyperparameters(**read_json(paths.best))
     declared: dict[str, Any] = {
         "seed": params.seed,
         "task": params.task,
@@ -71,17 +75,18 @@ def _folds(params: Params, paths: Paths) -> "list[Fold]":
         "crossvalidate": params.crossvalidate.model_dump(),
     }
     lineage = tracking.lineage(
-        "crossvalidate", declared, TRAINING_CODE, [paths.tokens, paths.folds, paths.pretrained, paths.best]
+        "crossvalidate", declared, tracking.TRAINING_CODE, [paths.tokens, paths.folds, paths.pretrained, paths.best]
     )
     checkpoints = paths.checkpoints(lineage["key"])
     with tracking.model_run(paths, params.project, "crossvalidation", lineage["key"]):
-        tracking.log(params={**vars(hyper), **declared["training"], **declared["crossvalidate"], "seed": params.seed})
+        shared = {**used.training.model_dump(), **declared["crossvalidate"], "seed": params.seed}
+        tracking.log(params={**values, **shared, "overrides": ", ".join(change["key"] for change in changes) or "none"})
         folds = cross_validate(
-            lambda: build_model(params, paths, data.num_outputs, params.seed),
+            lambda: build_model(used, paths, data.num_outputs, params.seed),
             data,
             fold_of.loc[ids].to_numpy(),
-            settings(params, epochs=params.crossvalidate.epochs, patience=params.crossvalidate.epochs),
-            hyper,
+            settings(used, epochs=params.crossvalidate.epochs, patience=params.crossvalidate.epochs),
+            hyperparameters(values),
             checkpoints=checkpoints,
             progress="crossvalidate",
         )

@@ -9,11 +9,11 @@ Params: project, seed, data.text, data.header, model, pretrain, training, train.
 import shutil
 from typing import Any
 
-from pipeline import TRAINING_CODE, Params, Paths, alone, main
+from pipeline import Params, Paths, alone, main
 from textmill import tracking
 from textmill.artifacts import atomic, write_json
 
-CODE = [*TRAINING_CODE, "data/sources"]
+CODE = [*tracking.TRAINING_CODE, "data/sources"]
 
 
 def run(params: Params, paths: Paths) -> None:

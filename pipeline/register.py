@@ -29,7 +29,8 @@ def run(params: Params, paths: Paths) -> None:
             promotion.place(client, version, decision, params.register_.auto_promote)
         record = registration.record(client, params.project, full, chosen, version, decision)
         write_json(paths.registration, record)
-    print(f"register: full is version {full.number} of {params.project}, {chosen} is version {version.number}")
+    other = "" if chosen == "full" else f", {chosen} is version {version.number}"
+    print(f"register: full is version {full.number} of {params.project}{other}")
     print("\n".join(promotion.explain(decision)))
     champion, challenger = (record[f"{alias}_version"] or "none" for alias in ("champion", "challenger"))
     print(f"champion: version {champion}; challenger: version {challenger}")

@@ -3,9 +3,10 @@
 Reads: reports/selection.json, reports/registration.json, reports/test/NAME of every recipe of params.yaml and of the
     baseline, data/raw/source.json, data/clean/summary.json, data/validation/report.json and profile.json,
     data/tokens/tokens.json, data/audit, data/splits/test.parquet (texts of mistakes); where they are there
-    models/search/study.json, models/trained/curves.csv and seeds.json, models/pretrained/pretrained.json,
-    reports/crossvalidation.json.
-Writes: reports/page/index.html, reports/page/model_card.md.
+    models/search/study.json, models/trained/curves.csv, seeds.json and overrides.json,
+    models/pretrained/pretrained.json, reports/crossvalidation.json.
+Writes: reports/page/index.html, reports/page/model_card.md, and where there was a search reports/page/search.html.
+    All are logged to the run of the chosen model, the last one to that of the search as well.
 Params: project, seed, model.family, compress.recipes, gate, report.
 """
 
@@ -19,16 +20,27 @@ def run(params: Params, paths: Paths) -> None:
     from textmill.reporting.card import render_card
     from textmill.reporting.facts import gather
     from textmill.reporting.page import render_page
+    from textmill.reporting.search_page import name_objective, render_search_page
+    from textmill.reporting.training_story import read_training_story
 
-    facts = gather(params, paths)
-    for path, text in ((paths.page, render_page(facts, paths)), (paths.card, render_card(facts, paths))):
+    facts, training = gather(params, paths), read_training_story(paths)
+    search = training["search"]
+    texts = {paths.page: render_page(facts, paths), paths.card: render_card(facts, paths)}
+    if search["trials"]:
+        figure = name_objective(search["objectives"][0], facts.task)
+        texts[paths.search_page] = render_search_page(params.project, search, figure, training["overrides"])
+    for path, text in texts.items():
         with atomic(path) as temporary:
             temporary.write_text(text, encoding="utf-8")
     key = facts.registration["versions"]["chosen"]["lineage_key"]
     with tracking.model_run(paths, params.project, facts.chosen["name"], key) as run_of_model:
         tracking.log(artifacts=paths.page.parent, folder="report")
+    if search["trials"]:
+        with tracking.model_run(paths, params.project, "search", search["lineage"]["key"]):
+            tracking.log(artifacts=paths.search_page, folder="search")
     registration.describe_version(paths, params.project, facts.version, facts.headline, run_of_model.info.run_id)
-    print(f"report: {paths.page.relative_to(paths.root)} and {paths.card.name} beside it")
+    beside = " and ".join(path.name for path in texts if path != paths.page)
+    print(f"report: {paths.page.relative_to(paths.root)}, {beside} beside it")
 
 
 if __name__ == "__main__":

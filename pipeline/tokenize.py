@@ -19,12 +19,15 @@ SPLITS = ("train", "validation")  # nothing sees the test split before the gate
 
 def run(params: Params, paths: Paths) -> None:
     from textmill.data.tokenization.stage import describe, tokenize
+    from textmill.models.weight_files import check_whole
 
     settings, uri = params.tokenize, params.model.weights
+    weights = resolve(uri)
+    check_whole(weights)  # which are read three stages later only
     with atomic(paths.tokens) as folder:
         folder.mkdir()
         meta = tokenize(
-            resolve(uri),
+            weights,
             {split: paths.split(split) for split in SPLITS},
             folder,
             task=params.task,

@@ -1,14 +1,16 @@
 """Search hyperparameters with Optuna on train and validation; the baseline has none to search.
 
-Reads:  data/tokens, models/pretrained, the weights
-Writes: models/search/ (best.json, study.json, trials.csv); the study in optuna.db and its runs in MLflow
-Params: project, seed, model, training, tune
+Reads:  data/tokens, models/pretrained, the weights; with tune.repeats over folds also data/splits/train.parquet and
+    folds.parquet
+Writes: models/search/ (best.json, study.json, trials.csv); the study in optuna.db, or where tune.storage says, and its
+    runs in MLflow
+Params: project, seed, task, model, training, tokenize.max_length, tune
 """
 
-from dataclasses import asdict
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from pipeline import TRAINING_CODE, Params, Paths, alone, main
+from pipeline import Params, Paths, alone, main
 from textmill import tracking
 from textmill.artifacts import atomic, write_json
 from textmill.tasks import PRIMARY, PRIMARY_NAMES
@@ -16,68 +18,65 @@ from textmill.tasks import PRIMARY, PRIMARY_NAMES
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
-    from textmill.training.search import Dimension
+    from textmill.search.study import StudySettings
 
 
 def run(params: Params, paths: Paths) -> None:
-    from textmill.training import search
-    from textmill.training.builders import dimensions
+    from textmill.search import setup
+    from textmill.search.space import defaults
 
-    tune = params.tune
-    space_of_family = getattr(tune.space, params.model.family)
-    space, fixed = dimensions(space_of_family), {str(key): value for key, value in tune.fixed.items()}
-    # The number of trials is left out of the key: a study can be continued to more.
-    declared = {
-        "task": params.task,
-        "model": {params.model.family: params.family_settings.model_dump()},
-        "training": params.training.model_dump(),
-        "tune": {**tune.model_dump(exclude={"num_trials", "space"}), "space": space_of_family.model_dump()},
-        "seed": params.seed,
-    }
-    lineage = tracking.lineage("tune", declared, TRAINING_CODE, [paths.tokens, paths.pretrained])
-    name = f"{params.project}-{lineage['key'][:12]}"
-
-    with alone(paths, "tune"), tracking.model_run(paths, params.project, "search", lineage["key"]) as active:
-        trials: list[dict[str, Any]] = []
-        if tune.num_trials and space.keys() - fixed.keys():
-            study = _search(params, paths, space, fixed, name, active)
-            trials = [search.describe(trial) for trial in study.trials]
-            best = search.best(study, fixed)
-        else:
-            values = asdict(search.defaults(space, fixed)) if space else {}
-            best = {"values": values, "trial": None, "score": None}
-        _write(paths, {**best, "study": name, "trials": trials, "lineage": lineage}, list(space))
+    space, fixed = setup.family_space(params)
+    settings = setup.study_settings(params, paths)
+    record: dict[str, Any] = {"study": settings.name, "trials": []}
+    chosen: dict[str, Any] = {"values": defaults(space, fixed), "trial": None, "score": None}
+    key = settings.declared["key"]
+    with alone(paths, "tune"), tracking.model_run(paths, params.project, "search", key) as active:
+        if setup.is_searched(params):
+            record, chosen = _search(params, paths, settings, active)
+        _write(paths, {**chosen, **record, "lineage": settings.declared}, list(space))
         # Metrics, because a study that is continued may find another best, and MLflow's params are final.
-        best_values = {f"best_{key}": value for key, value in best["values"].items()}
-        tracking.log(metrics=best_values, artifacts=paths.study, folder="search")
-    metric = PRIMARY_NAMES[PRIMARY[params.task]]
-    found = f"best {metric} on validation {best['score']:.4f}" if trials else "no search, the defaults"
-    print(f"tune: {len(trials)} trials, {found}: " + ", ".join(f"{k} {v:.3g}" for k, v in best["values"].items()))
+        numbers = {f"best_{name}": value for name, value in chosen["values"].items() if isinstance(value, int | float)}
+        tracking.log(metrics=numbers, artifacts=paths.study, folder="search")
+    found = "no search, the defaults"
+    if record["trials"]:
+        found = f"trial {chosen['trial']} with {_figure(params)} {chosen['score']:.4f}"
+    print(f"tune: {len(record['trials'])} trials, {found}: " + ", ".join(map(_tell, chosen["values"].items())))
+    if record["trials"]:
+        print(record["outlook"]["sentence"])
 
 
 def _search(
-    params: Params, paths: Paths, space: "dict[str, Dimension]", fixed: dict[str, float], name: str, active: Any
-) -> Any:
-    from textmill.training import search
-    from textmill.training.builders import build_model, settings
-    from textmill.training.dataset import TrainingData
+    params: Params, paths: Paths, settings: "StudySettings", active: Any
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The study's record, and the values of the chosen trial with its number and score."""
+    from textmill.search.describe import describe, describe_study
+    from textmill.search.measures import METRICS, choose
+    from textmill.search.outlook import look_ahead
+    from textmill.search.progress import Progress
+    from textmill.search.samplers import tell_exhausted
+    from textmill.search.setup import family_space
+    from textmill.search.space import from_params
+    from textmill.search.study import open_study
+    from textmill.search.workers import Watching
+    from textmill.search.workers import run as run_workers
 
-    def log_trial(trial: "FrozenTrial") -> None:
-        tracking.log_trial(active, search.describe(trial), trial.intermediate_values)
+    tune, (space, fixed) = params.tune, family_space(params)
 
-    tune = params.tune
-    data = TrainingData.open(paths.tokens, paths.pretrained).sample(tune.train_fraction, params.seed)
-    return search.search(
-        build_model(params, paths, data.num_outputs, params.seed),
-        data,
-        settings(params, epochs=tune.epochs, patience=tune.epochs),
-        space,
-        fixed,
-        search.SearchSettings(tune.num_trials, tune.reports_per_epoch, tune.pruner == "median"),
-        storage=f"sqlite:///{paths.study_database}",
-        name=name,
-        on_trial=log_trial,
-    )
+    def log_trials(ended: "Sequence[FrozenTrial]") -> None:
+        tracking.log_trials(active, [describe(trial, space, fixed, tune.objectives) for trial in ended])
+
+    study = open_study(settings)
+    maximize = METRICS[tune.objectives[0]] == "maximize"
+    with Progress(tune.num_trials, tune.workers, _figure(params), maximize=maximize) as progress:
+        watching = Watching(on_ended=log_trials, show=progress.show, name=progress.name)
+        run_workers(params, paths, settings, study, tune.workers, watching)
+    if exhausted := tell_exhausted(study, space, fixed):
+        print(f"tune: {exhausted}")
+    best = choose(study, tune.objectives, tune.choice.prefer, tune.choice.tolerance)
+    chosen = {"values": from_params(best.params, space, fixed), "trial": best.number, "score": best.values[0]}
+    record = describe_study(study, space, fixed, tune.objectives)
+    scored_on = "train" if tune.repeats.over == "folds" else "validation"
+    return {**record, "outlook": look_ahead(record, params.task, paths.tokens, scored_on)}, chosen
 
 
 def _write(paths: Paths, record: dict[str, Any], keys: list[str]) -> None:
@@ -90,6 +89,16 @@ def _write(paths: Paths, record: dict[str, Any], keys: list[str]) -> None:
     )
     with atomic(paths.best.with_name("trials.csv")) as temporary:
         rows.to_csv(temporary, index=False)
+
+
+def _figure(params: Params) -> str:
+    """The first objective in words."""
+    first = params.tune.objectives[0]
+    return f"{PRIMARY_NAMES[PRIMARY[params.task]]} on validation" if first == "quality" else first
+
+
+def _tell(value: tuple[str, Any]) -> str:
+    return f"{value[0]} {value[1]:.3g}" if isinstance(value[1], float) else f"{value[0]} {value[1]}"
 
 
 if __name__ == "__main__":

@@ -64,13 +64,11 @@ def token_report() -> dict[str, Any]:
 
 def write_model_reports(paths: Paths, task: str = "single_label") -> None:
     """Reports of search, training and registration."""
-    trial = {"number": 0, "state": "complete", "score": 0.7, "values": {"learning_rate": 1e-4}, "seconds": 1.0}
-    pruned = {**trial, "number": 1, "state": "pruned", "score": 0.6}
-    failed = {**trial, "number": 2, "state": "fail", "score": None}
-    best = {"values": {"learning_rate": 1e-4}, "trial": 0, "score": 0.7, "study": "s"}
-    write_json(paths.study, {**best, "trials": [trial, pruned, failed]})
-    curves = {"epoch": [1, 2], "train_loss": [0.6, 0.4], "validation_loss": [0.5, 0.45]}
+    write_json(paths.study, search_report())
+    overrides = [{"key": "training.batch_size", "used": 16, "written": 32}]
     paths.model("trained").mkdir(exist_ok=True)
+    write_json(paths.model("trained") / "overrides.json", overrides)
+    curves = {"epoch": [1, 2], "train_loss": [0.6, 0.4], "validation_loss": [0.5, 0.45]}
     pd.DataFrame({**curves, "validation_score": [0.7, 0.8]}).to_csv(paths.model("trained") / "curves.csv")
     entry = {"version": 1, "run_id": "r", "bundle_sha256": "cd" * 32, "lineage_key": "ef" * 32}
     rule = {"rule": "min_quality", "observed": 0.75, "required": 0.6, "passed": True, "level": "block", "message": "m"}
@@ -80,3 +78,29 @@ def write_model_reports(paths: Paths, task: str = "single_label") -> None:
     versions = {"full": entry, "chosen": {**entry, "name": "int8", "version": 2}}
     record = {"model_name": "tiny", "versions": versions, "gate": gate}
     write_json(paths.registration, {**record, "champion_version": 2, "challenger_version": None})
+
+
+def search_report(text: str = "none") -> dict[str, Any]:
+    """study.json of a search with a complete, a pruned and a failed trial; `text` is a value and an error."""
+    values = {"learning_rate": 1e-4, "training.averaging": text}
+    trial: dict[str, Any] = {"number": 0, "state": "complete", "score": 0.7, "figures": {"quality": 0.7}}
+    trial |= {"values": values, "reports": [[1, 0.6], [2, 0.7]], "epochs": 1.0, "seconds": 1.5, "worker": "host:7"}
+    trial |= {"started": "2026-11-22T10:00:00+00:00", "error": None, "stopped": None, "copy_of": None}
+    trial |= {"retry_of": None, "attempt": None, "constraints": {"size_mb <= 5": {"violation": -1.0, "kept": True}}}
+    pruned = {**trial, "number": 1, "state": "pruned", "score": 0.6, "figures": {}, "reports": [[1, 0.6]]}
+    failed = {**trial, "number": 2, "state": "fail", "score": None, "figures": {}, "reports": [], "error": text}
+    rate = {"name": "FloatDistribution", "attributes": {"step": None, "low": 1e-5, "high": 1e-2, "log": True}}
+    averaging = {"name": "CategoricalDistribution", "attributes": {"choices": [text, "ema"]}}
+    return {
+        "study": "s",
+        "objectives": ["quality"],
+        "directions": ["maximize"],
+        "distributions": {"learning_rate": rate, "training.averaging": averaging},
+        "trials": [trial, pruned, failed],
+        "importances": {"shares": {}, "note": "Too few complete trials to tell (1); it takes 8."},
+        "outlook": {"verdict": "unknown", "sentence": "Too early to say whether more trials pay."},
+        "values": values,
+        "trial": 0,
+        "score": 0.7,
+        "lineage": {"key": "ab" * 32},
+    }

@@ -154,6 +154,10 @@ class Paths:
         return self.root / "reports/page/index.html"
 
     @property
+    def search_page(self) -> Path:
+        return self.root / "reports/page/search.html"
+
+    @property
     def card(self) -> Path:
         return self.root / "reports/page/model_card.md"
 

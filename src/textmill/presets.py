@@ -1,15 +1,11 @@
 """Presets: small YAML files with a dataset's settings, written into params.yaml with its comments kept."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from textmill.artifacts import atomic
-from textmill.config import InvalidParams, load_params
 from textmill.config.reading import read_sections
+from textmill.config.writing import replace_params, round_trip_yaml
 from textmill.errors import UserError
-
-if TYPE_CHECKING:
-    from ruamel.yaml import YAML
 
 _WHOLE = ("clean.labels", "data.source")  # never merged key by key: nothing of another dataset may stay
 
@@ -32,15 +28,10 @@ def use(name: str, params: Path, folder: Path) -> list[str]:
     """
     if name not in names(folder):
         raise UnknownPreset(f"{name!r} is not a preset; presets in {folder}: {', '.join(names(folder)) or 'none'}.")
-    yaml = _round_trip_yaml()
+    yaml = round_trip_yaml()
     document = read_sections(yaml, params)
     changed = _merge(document, read_sections(yaml, folder / f"{name}.yaml"), "")
-    with atomic(params) as temporary:
-        yaml.dump(document, temporary)
-        try:
-            load_params(temporary)
-        except InvalidParams as error:
-            raise InvalidParams(str(error).replace(str(temporary), str(params))) from None
+    replace_params(yaml, document, params)
     return changed
 
 
@@ -56,18 +47,6 @@ def drop_other_reference(project: str, contract_lock: Path) -> str | None:
         return None
     write_reference(contract_lock, None)
     return reference.project
-
-
-def _round_trip_yaml() -> "YAML":
-    from ruamel.yaml import YAML
-
-    yaml = YAML()
-    yaml.width = 4096  # never wrap
-    # The default writes nothing for null, which a reader takes for a key that was forgotten.
-    yaml.representer.add_representer(
-        type(None), lambda representer, _: representer.represent_scalar("tag:yaml.org,2002:null", "null")
-    )
-    return yaml
 
 
 def _merge(target: Any, values: Any, prefix: str) -> list[str]:

@@ -36,7 +36,9 @@ def page() -> str:
 
 
 def leaves() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every key that holds a value, as `section.key`, with its schema; NAME stands for any recipe."""
+    """Every key that holds a value, as `section.key`, with its schema; NAME stands for any recipe, FAMILY and KEY
+    for any family and any key that is searched for it.
+    """
     schema = Params.model_json_schema(by_alias=True)
     yield from _leaves("", schema, schema)
 
@@ -60,6 +62,11 @@ def _leaves(prefix: str, node: dict[str, Any], schema: dict[str, Any]) -> Iterat
             for step in child.get("items", {}).get("oneOf", []):
                 method = _resolve(step, schema)["properties"]["method"]["const"]
                 yield from ((k, v) for k, v in _leaves(f"{path} ({method})", step, schema) if "const" not in v)
+    if prefix == "tune.space":  # what a mapping of searched keys is made of, once for all families
+        dimensions = node["properties"]["transformer"]["additionalProperties"]["discriminator"]["mapping"]
+        for kind, reference in sorted(dimensions.items()):
+            rows = _leaves(f"{prefix}.FAMILY.KEY ({kind})", {"$ref": reference}, schema)
+            yield from ((key, leaf) for key, leaf in rows if "const" not in leaf)
 
 
 def _resolve(node: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
@@ -79,9 +86,13 @@ def _allowed(node: dict[str, Any]) -> str:
         return " or ".join(_allowed(option) for option in options)
     if values := node.get("enum") or ([node["const"]] if "const" in node else []):
         return ", ".join(f"`{value}`" for value in values)
+    if "type" not in node:
+        return "any value"
     kind = node["type"]
     if kind == "null":
         return "`null`"
+    if kind == "array" and not node["items"]:
+        return "a list of values"
     if kind == "array" and "anyOf" in node["items"]:
         return "a list of columns"
     if kind == "array" and node["items"].get("type") == "string":

@@ -17,7 +17,7 @@ LEFT_OUT = {
     "src/textmill/__init__.py",
     *(
         f"src/textmill/{path.relative_to(ROOT / 'src/textmill')}"
-        for room in ("cli", "config")
+        for room in ("cli", "config", "tracking")
         for path in (ROOT / "src/textmill" / room).glob("*.py")
     ),
     "src/textmill/errors.py",
@@ -25,7 +25,6 @@ LEFT_OUT = {
     "src/textmill/paths.py",
     "src/textmill/presets.py",
     "src/textmill/tasks.py",
-    "src/textmill/tracking.py",
 }
 _IMPORT_STRING = re.compile(r"(textmill(?:\.\w+)+):\w+")
 

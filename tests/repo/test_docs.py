@@ -1,7 +1,9 @@
 """The documentation is true: its commands parse, its links lead somewhere, its tree is the tree."""
 
+import itertools
 import re
 import shlex
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import typer
 
 from tests.repo.stages import ROOT, stages
 from textmill.cli import app
+from textmill.config import load_params
 
 PAGES = [
     ROOT / "README.md",
@@ -42,11 +45,36 @@ def shown_commands() -> Iterator[tuple[str, str]]:
 @pytest.mark.parametrize(("page", "command"), sorted(set(shown_commands())))
 def test_shown_commands_parse(page: str, command: str) -> None:
     _, name, *arguments = shlex.split(command)
-    commands = COMMANDS
-    while (found := commands.get(name)) and hasattr(found, "commands"):  # such as `textmill labels review`
-        commands, (name, *arguments) = found.commands, arguments
+    found = COMMANDS.get(name)
+    while arguments and arguments[0] in getattr(found, "commands", {}):  # such as `textmill labels review`
+        name, *arguments = arguments
+        found = found.commands[name]
     assert found, f"{page}: {command}"
     found.make_context(name, arguments)  # raises what a user would read
+
+
+def shown_experiments() -> Iterator[tuple[str, str]]:
+    """Every `dvc exp run -S ...` that a page shows, with the page's name."""
+    for path in PAGES:
+        text = path.read_text(encoding="utf-8")
+        fenced = "\n".join(block for _, block in FENCE.findall(text)).replace("\\\n", " ").splitlines()
+        inline = re.findall(r"`(dvc exp run -S [^`]+)`", FENCE.sub("", text))
+        for line in [*fenced, *inline]:
+            if line.startswith("dvc exp run ") and "KEY=VALUE" not in line:
+                yield page_name(path), line
+
+
+@pytest.mark.parametrize(("page", "command"), sorted(set(shown_experiments())))
+def test_shown_experiments_set_what_params_yaml_takes(page: str, command: str, tmp_path: Path) -> None:
+    """By DVC's own reading of -S, which sets no key inside of null."""
+    from dvc.utils.hydra import apply_overrides
+
+    words = shlex.split(command)
+    settings = [value for option, value in itertools.pairwise(words) if option in ("-S", "--set-param")]
+    assert settings, f"{page}: {command}"
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    apply_overrides(tmp_path / "params.yaml", settings)
+    load_params(tmp_path / "params.yaml")
 
 
 def test_every_command_is_shown() -> None:

@@ -45,6 +45,13 @@ def test_declared_params_are_those_that_are_read(stage: Stage) -> None:
     assert declared <= read_anywhere, f"{stage.name} never reads the params {sorted(declared - read_anywhere)}"
 
 
+@pytest.mark.parametrize("stage", stages(), ids=lambda stage: stage.name)
+def test_what_trains_runs_again_on_another_device(stage: Stage) -> None:
+    """`settings` of the builders reads it for every training."""
+    trains = "src/textmill/training/builders.py" in import_closure(stage.module)
+    assert bool({"train", "train.trainer.accelerator"} & stage.params) == trains
+
+
 def sections_read(file: str) -> set[str]:
     """The X of every `params.X` and `something.params.X` in a file."""
     tree = ast.parse((ROOT / file).read_text(encoding="utf-8") if file.endswith(".py") else "")

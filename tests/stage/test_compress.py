@@ -7,12 +7,14 @@ import pytest
 
 from pipeline.compress import run
 from tests.tiny_bundle import tiny_bundle
-from tests.tiny_model import HYPER, tiny_model, write_tokens
+from tests.tiny_model import HYPER, META, outspoken, tiny_model, tiny_transformer, write_tokens
 from tests.tiny_run import migrated_database, write_params
-from textmill.artifacts import read_json
+from textmill.artifacts import read_json, write_json
 from textmill.bundle import read_manifest
+from textmill.data.tokens import Encoded, write_split
 from textmill.models.folder import save_model
 from textmill.paths import Paths
+from textmill.training.dataset import TrainingData
 
 
 @pytest.fixture
@@ -39,7 +41,7 @@ def recipes(paths):
 
 def test_a_small_family_is_exported_and_quantized_and_the_rest_is_skipped(paths, capsys):
     params = recipes(paths)
-    description = {"hyperparameters": vars(HYPER), "lineage": {"key": "0" * 64}}
+    description = {"hyperparameters": vars(HYPER), "max_length": 32, "lineage": {"key": "0" * 64}}
     save_model(paths.model("trained") / "torch", tiny_model("bag_of_embeddings", paths.tokens), description)
     for name in params.compress.recipes:
         run(params, paths, name)
@@ -65,3 +67,34 @@ def test_the_baselines_bundle_is_taken_over(paths):
     assert (taken["parent"], taken["recipe"], taken["lineage"]["stage"]) == ("trained", [], "compress")
     reason = read_json(paths.model("int8") / "skipped.json")["reason"]
     assert reason == "quantize needs a network, and model.family baseline has none"
+
+
+def test_a_recipe_trains_as_the_model_was_trained(tmp_path):
+    """With the length and the keys of `training` that a search found: the same bytes as if params.yaml had them."""
+    found = {**vars(HYPER), "training.batch_size": 4, "tokenize.max_length": 8}
+    taught = {"num_layers": 1, "temperature": 2.0, "soft_weight": 0.5, "epochs": 1, "learning_rate": 1e-2}
+    steps = {"full": {"from": "trained", "steps": []}}
+    steps["small"] = {"from": "trained", "steps": [{"method": "distill", **taught}]}
+    made = []
+    for name, values, batch_size in (("found", found, 32), ("written", vars(HYPER), 4)):
+        folder = Paths(tmp_path / name, tmp_path / name)
+        write_tokens(folder.tokens, num_train=64, num_validation=16)
+        if name == "written":
+            shorten(folder.tokens, 8)
+        shutil.copy(migrated_database(), folder.mlflow_database)
+        params = write_params(folder, compress__recipes=steps, training__batch_size=batch_size)
+        description = {"hyperparameters": values, "max_length": 8, "lineage": {"key": "0" * 64}}
+        save_model(folder.model("trained") / "torch", outspoken(tiny_transformer()), description)
+        run(params, folder, "small")
+        manifest = read_manifest(folder.bundle("small"))
+        assert manifest["max_length"] == read_json(folder.model("small") / "torch/model.json")["max_length"] == 8
+        made.append((manifest["temperature"], (folder.bundle("small") / "model.onnx").read_bytes()))
+    assert made[0] == made[1]
+
+
+def shorten(tokens, max_length):
+    short = TrainingData.open(tokens).truncate(max_length)
+    for split in ("train", "validation"):
+        arrays = getattr(short, split)
+        write_split(tokens, split, [(Encoded(arrays.ids, arrays.window_lengths), arrays.labels)], 50)
+    write_json(tokens / "tokens.json", {**META, "max_length": max_length})

@@ -12,7 +12,7 @@ import pytest
 from pipeline import register
 from tests.tiny_run import PROJECT, REPOSITORY, tiny_run, write_params
 from textmill import tracking
-from textmill.artifacts import MissingArtifact, read_json
+from textmill.artifacts import MissingArtifact, read_json, write_json
 from textmill.bundle import InvalidBundle
 from textmill.config import load_params
 from textmill.paths import Paths
@@ -64,6 +64,20 @@ def test_the_first_version_becomes_champion_with_its_evidence(tmp_path: Path) ->
     found = {file.path for file in client.list_artifacts(chosen.run_id, "evidence")}
     assert found == {f"evidence/{name}.json" for name in ("metrics", "report", "selection", "gate")}
     assert client.get_run(chosen.run_id).data.tags["mlflow.parentRunId"] == full.run_id
+
+
+@pytest.mark.parametrize(
+    ("chosen", "line"),
+    [
+        ("int8", "register: full is version 1 of tiny, int8 is version 2"),
+        ("full", "register: full is version 1 of tiny"),
+    ],
+)
+def test_each_version_is_told_once(chosen: str, line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    paths = tiny_run(tmp_path)
+    write_json(paths.selection, {**read_json(paths.selection), "chosen": chosen})
+    run_register(paths)
+    assert capsys.readouterr().out.splitlines()[0] == line
 
 
 @pytest.mark.parametrize(("task", "figure", "noise"), [("multi_label", "f1_macro", 0.6), ("regression", "r2", 0.05)])

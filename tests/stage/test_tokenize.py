@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,8 @@ from tokenizers import Tokenizer
 from tests.corpora import movie_reviews
 from tests.stage.stages import REPOSITORY, fail_stage, run_stages
 from textmill.artifacts import DOCUMENTS, read_json, write_table
+from textmill.assets import resolve
+from textmill.config import load_params
 from textmill.data.tokens import TokenArrays, read_meta
 from textmill.long_documents import plan_windows, windows_of
 from textmill.models.folder import load_model
@@ -34,6 +37,17 @@ def prepare(folder, *, train=None, validation=None, **changes):
         text = re.sub(r"^(  labels:).*\n    0: .*\n    1: .*$", r"\1 null", text, flags=re.MULTILINE)
     (folder / "params.yaml").write_text(text, encoding="utf-8")
     return paths
+
+
+def test_damaged_weights_are_told_before_anything_is_tokenized(tmp_path):
+    weights = tmp_path / "data/inputs/weights"
+    shutil.copytree(resolve(load_params(REPOSITORY / "params.yaml").model.weights), weights)
+    paths = prepare(tmp_path, weights="data/inputs/weights")
+    with (weights / "model.safetensors").open("r+b") as file:
+        file.truncate(1_000_000)
+    message = fail_stage(paths.root, "tokenize")
+    assert "model.safetensors is damaged or cut short" in message
+    assert not paths.tokens.exists()
 
 
 def as_lists(arrays):

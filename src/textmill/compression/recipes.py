@@ -69,7 +69,8 @@ def run_recipe(
     """Make the model folder `target` from the model folder `parent`, of a recipe that `why_not` has nothing against.
 
     Args:
-        tokens: data/tokens; its validation split fits the bundle's temperature, and its tokenizer goes along.
+        tokens: data/tokens, whose tokenizer goes along.
+        recovery: its data have the parent's max_length; their validation split fits the bundle's temperature.
 
     Raises:
         MissingArtifact: the parent has no PyTorch weights.
@@ -102,7 +103,7 @@ def run_recipe(
             task=meta["task"],
             labels=meta["labels"],
             target=meta["target"],
-            max_length=meta["max_length"],
+            max_length=recovery.data.max_length,
             long_documents=meta["long_documents"],
             pad_id=meta["pad_id"],
             recipe=[{"method": step.method, **step.settings} for step in steps],

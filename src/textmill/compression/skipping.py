@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from textmill.artifacts import atomic, read_json, write_json
-from textmill.models.folder import load_model
+from textmill.models.folder import read_shape
 
 _FILE = "skipped.json"
 
@@ -27,7 +27,7 @@ def reason_to_skip(parent: Path, on_torch: Sequence[str], on_onnx: Sequence[str]
         return f"{_joined(methods)} {verb} a network, and model.family baseline has none"
     if not on_torch:
         return None
-    model, _ = load_model(parent / "torch")
+    model = read_shape(parent / "torch")
     unfit = [method for method in on_torch if method not in model.compression]
     if not unfit:
         return None

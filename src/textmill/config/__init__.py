@@ -7,6 +7,5 @@ unknown or misspelt key is an error.
 from textmill.config.base import Name
 from textmill.config.params import Params
 from textmill.config.reading import InvalidParams, load_params
-from textmill.config.search import Space
 
-__all__ = ["InvalidParams", "Name", "Params", "Space", "load_params"]
+__all__ = ["InvalidParams", "Name", "Params", "load_params"]

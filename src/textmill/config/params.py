@@ -13,6 +13,7 @@ from textmill.config.data import Clean, Data, Split, Tokenize
 from textmill.config.judging import Evaluate, Gate, Register, Report, Select
 from textmill.config.models import Model
 from textmill.config.search import Tune
+from textmill.config.searched import check_searched
 from textmill.config.training import CrossValidate, Pretrain, Train, Training
 from textmill.tasks import Task
 
@@ -83,7 +84,16 @@ class Params(Section):
         yield "model.weights", self.model.weights
 
     @model_validator(mode="after")
-    def _family_has_what_is_asked_of_it(self) -> "Params":
+    def _sections_agree(self) -> "Params":
+        self.check_agreement()
+        return self
+
+    def check_agreement(self) -> None:
+        """Raises: ValueError: model.family or task does not go with what training asks for."""
+        self._check_family()
+        self._check_task()
+
+    def _check_family(self) -> None:
         asked = {
             "pretrain.objective": self.pretrain.objective != "none",
             "training.lora": self.training.lora is not None,
@@ -101,10 +111,8 @@ class Params(Section):
                 "training.augmentation.replace needs a masked language model of your text: set pretrain.objective to "
                 f"mlm (it is {self.pretrain.objective}), or replace to 0"
             )
-        return self
 
-    @model_validator(mode="after")
-    def _task_has_what_is_asked_of_it(self) -> "Params":
+    def _check_task(self) -> None:
         loss = self.training.loss
         if self.task == "regression":
             if self.clean.labels is not None:
@@ -116,6 +124,16 @@ class Params(Section):
                     "training.loss is for labels; with task: regression set class_weights to none, and "
                     "label_smoothing and focal_gamma to 0"
                 )
+
+    @model_validator(mode="after")
+    def _searched_keys_make_sense(self) -> "Params":
+        check_searched(self)
+        repeats = self.tune.repeats
+        if repeats.over == "folds" and repeats.number > self.split.num_folds:
+            raise ValueError(
+                f"tune.repeats.number is {repeats.number}, but there are {self.split.num_folds} folds "
+                "(split.num_folds), and each is held out once: lower the one or raise the other"
+            )
         return self
 
     @model_validator(mode="after")

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from ruamel.yaml import YAML
 
 
+_NO_DIMENSION = ("union_tag_not_found", "union_tag_invalid", "model_attributes_type")  # pydantic's types of errors
+
+
 class InvalidParams(UserError):
     """params.yaml is missing, is not YAML, or does not fit the schema."""
 
@@ -57,6 +60,8 @@ def _explain(path: Path, error: ValidationError) -> str:
             lines.append(f"  {key}: no such key; allowed here: {', '.join(_allowed_keys(place[:-1]))}")
         elif fault["type"] == "missing":
             lines.append(f"  {key}: this key is missing; every knob must be written")
+        elif place[:2] == ("tune", "space") and fault["type"] in _NO_DIMENSION:
+            lines.append(f"  {key}: {_say_type(fault['input'])}")
         else:
             message = fault["msg"].removeprefix("Value error, ")
             shown = "" if isinstance(fault["input"], (dict, Section)) else f", found {fault['input']!r}"
@@ -65,12 +70,22 @@ def _explain(path: Path, error: ValidationError) -> str:
     return "\n".join(lines)
 
 
+def _say_type(node: Any) -> str:
+    """What is wrong with something that should be a dimension of the search, but has no known type."""
+    allowed = "type must be float, int or categorical"
+    if not isinstance(node, dict):
+        return f"a searched key is a mapping such as {{type: float, low: 0.0, high: 0.3}}, found {node!r}"
+    return f"{allowed}, found {node['type']!r}" if "type" in node else f"{allowed}, and is missing"
+
+
 def _written(place: Sequence[int | str]) -> Iterator[str]:
     """The keys as the user wrote them: pydantic adds which of several forms it took a value for."""
     for before, key in zip([None, *place], place, strict=False):
         if isinstance(before, int) and key in ("quantize", "prune", "distill"):
             continue
         if before == "source" and key in ("one", "each"):
+            continue
+        if tuple(place[:2]) == ("tune", "space") and key in ("float", "int", "categorical"):
             continue
         yield str(key)
 
@@ -85,6 +100,8 @@ def _allowed_keys(place: Sequence[int | str]) -> list[str]:
             node = {"$ref": node["discriminator"]["mapping"][key]}
         elif "patternProperties" in node:  # `key` is a recipe's name
             (node,) = node["patternProperties"].values()
+        elif isinstance(node.get("additionalProperties"), dict):  # `key` is a searched key
+            node = node["additionalProperties"]
         else:
             node = node["items"] if "items" in node else node["properties"][key]
         if "$ref" in node:

@@ -85,8 +85,10 @@ class Training(Section):
 class Trainer(Section):
     """Passed on to Lightning's Trainer."""
 
-    accelerator: Literal["auto", "cpu", "gpu"] = Field(description="What to train on.")
-    devices: Count | Literal["auto"] = Field(description="How many of them.")
+    accelerator: Literal["auto", "cpu", "gpu"] = Field(
+        description="What to train on: also for pretrain, tune, crossvalidate and the recipes, which use one of them."
+    )
+    devices: Count | Literal["auto"] = Field(description="How many of them train uses.")
     strategy: Literal["auto", "ddp", "fsdp"] = Field(description="How several share the work.")
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from textmill.data.bucketing import Bucket, plan_buckets
-from textmill.data.tokens import Integers, TokenArrays
+from textmill.data.tokens import Integers, TokenArrays, ranges
 
 
 class Batch(TypedDict):
@@ -156,10 +156,10 @@ class _Collate:
     def _read(self, index_B: Integers) -> tuple[NDArray[Any], Integers, Integers]:
         """Token ids [L] of all windows one after the other, tokens of each window [W], windows of each document [B]."""
         counts_B = self.tokens.windows[index_B + 1] - self.tokens.windows[index_B]
-        windows_W = _ranges(self.tokens.windows[index_B], counts_B)
+        windows_W = ranges(self.tokens.windows[index_B], counts_B)
         starts_W = self.tokens.offsets[windows_W]
         lengths_W = self.tokens.offsets[windows_W + 1] - starts_W
-        return self.tokens.ids[_ranges(starts_W, lengths_W)], lengths_W, counts_B
+        return self.tokens.ids[ranges(starts_W, lengths_W)], lengths_W, counts_B
 
     def _augmented(self, index: list[int]) -> tuple[NDArray[Any], Integers, Integers]:
         assert self.augment and self.sampler
@@ -167,12 +167,6 @@ class _Collate:
         documents = [self.augment(self.tokens[i], seed, epoch, i) for i in index]
         windows = [window for document in documents for window in document]
         return np.concatenate(windows), np.array(list(map(len, windows))), np.array(list(map(len, documents)))
-
-
-def _ranges(starts: Integers, lengths: Integers) -> Integers:
-    """start, start + 1, ... of each range, one after the other."""
-    before = np.cumsum(lengths) - lengths
-    return np.repeat(np.asarray(starts) - before, lengths) + np.arange(lengths.sum())
 
 
 def train_batches(

@@ -8,9 +8,10 @@ reads: special tokens included, at most max_length tokens.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ import numpy.typing as npt
 from textmill.artifacts import MissingArtifact, read_json
 
 Integers = npt.NDArray[np.int64]
+_SOME_WINDOWS = 2**14  # truncated at once
 
 
 class Encoded(NamedTuple):
@@ -90,6 +92,26 @@ class TokenArrays:
         """Tokens of each document, all its windows together: int64 [N]."""
         return np.asarray(np.diff(self.offsets[self.windows]))
 
+    def truncate(self, max_length: int, num_trailing: int) -> "TokenArrays":
+        """A copy whose windows have at most `max_length` tokens: their first ones, and their last `num_trailing`.
+
+        Its ids are mapped from a file without a name, so that memory holds a part of them at a time.
+        """
+        kept = np.minimum(self.window_lengths, max_length)
+        if len(kept) == 0 or kept.sum() == len(self.ids):
+            return self
+        offsets = _running_total([kept])
+        with TemporaryFile() as file:
+            ids = np.memmap(file, self.ids.dtype, mode="w+", shape=(int(offsets[-1]),))
+        for first in range(0, len(kept), _SOME_WINDOWS):
+            part = slice(first, first + _SOME_WINDOWS)
+            where = ranges(self.offsets[:-1][part], kept[part])
+            # The last tokens of a window that is cut are taken from further behind: those before them are left out.
+            behind = np.arange(len(where)) >= np.repeat(np.cumsum(kept[part]) - num_trailing, kept[part])
+            where += behind * np.repeat(self.window_lengths[part] - kept[part], kept[part])
+            ids[offsets[first] : offsets[first] + len(where)] = self.ids[where]
+        return replace(self, ids=ids, offsets=offsets)
+
 
 def read_meta(folder: Path) -> dict[str, Any]:
     """tokens.json: task, labels, target, max_length, long_documents, pad_id, vocabulary_size, weights, tokenizer,
@@ -99,6 +121,12 @@ def read_meta(folder: Path) -> dict[str, Any]:
     """
     meta: dict[str, Any] = read_json(folder / "tokens.json")
     return meta
+
+
+def ranges(starts: Integers, lengths: Integers) -> Integers:
+    """start, start + 1, ... of each range, one after the other."""
+    before = np.cumsum(lengths) - lengths
+    return np.repeat(np.asarray(starts) - before, lengths) + np.arange(lengths.sum())
 
 
 def smallest_type(count: int) -> np.dtype[Any]:

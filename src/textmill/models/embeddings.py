@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from textmill.artifacts import read_json
-from textmill.models.encoder_loading import UnusableWeights, check_files, read_config
+from textmill.models.encoder_loading import read_config
 from textmill.models.vocabulary import read_tokenizer, transfer_rows
+from textmill.models.weight_files import UnusableWeights, check_files
 
 
 def build_embeddings(

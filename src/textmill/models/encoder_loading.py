@@ -11,12 +11,7 @@ from textmill.artifacts import read_json
 from textmill.errors import UserError
 from textmill.models.encoder_config import InvalidConfig, first_line, new_config, prepared
 from textmill.models.encoder_parts import find_dropout, num_positions
-
-_PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
-
-
-class UnusableWeights(UserError):
-    """The weights folder does not hold an encoder that transformers can load."""
+from textmill.models.weight_files import UnusableWeights, check_files
 
 
 def load_encoder(folder: Path) -> nn.Module:
@@ -47,7 +42,9 @@ def load_encoder(folder: Path) -> nn.Module:
             output_loading_info=True,
         )
     except (OSError, ValueError, RuntimeError, KeyError, ImportError, SafetensorError) as error:
-        raise UnusableWeights(f"model.weights: {folder} cannot be loaded: {error}") from error
+        raise UnusableWeights(
+            f"model.weights: {folder} cannot be loaded: {first_line(error)}. Fetch the weights anew, or name others."
+        ) from error
     finally:
         logging.set_verbosity(verbosity)
     encoder = _finished(encoder)
@@ -145,19 +142,6 @@ def _finished(encoder: Any) -> Any:
         encoder.pooler = None
     find_dropout(encoder)
     return encoder
-
-
-def check_files(folder: Path) -> None:
-    if any(folder.glob("*.safetensors")):
-        return
-    pickles = sorted(path.name for pattern in _PICKLES for path in folder.glob(pattern))
-    if pickles:
-        raise UnusableWeights(
-            f"model.weights: {folder} has its weights only as a pickle ({pickles[0]}), and reading a pickle can run "
-            "any code. Take a revision with model.safetensors, or convert it where you trust it: "
-            "AutoModel.from_pretrained(FOLDER).save_pretrained(NEW_FOLDER)."
-        )
-    raise UnusableWeights(f"model.weights: {folder} has no model.safetensors. Fetch the weights anew.")
 
 
 def _check_complete(folder: Path, encoder: nn.Module, info: Mapping[str, Any]) -> None:

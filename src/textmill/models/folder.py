@@ -4,6 +4,7 @@ import importlib
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from textmill.artifacts import MissingArtifact, atomic, read_json, write_json
@@ -28,7 +29,8 @@ def save_model(folder: Path, model: nn.Module, description: dict[str, Any]) -> N
     """Write weights (safetensors) and `model.json`.
 
     Args:
-        description: labels, parent, hyperparameters and lineage; family and architecture are added.
+        description: labels, max_length, truncated_share of the train documents (None: as in tokens.json), parent,
+            hyperparameters and lineage; family and architecture are added.
     """
     from safetensors.torch import save_file
 
@@ -49,7 +51,7 @@ def load_model(folder: Path) -> tuple[Any, dict[str, Any]]:
     from safetensors.torch import load_file
 
     description = read_json(folder / "model.json")
-    model = _untrained(family(description["family"]), description["architecture"])
+    model = _untrained(description)
     weights = folder / "model.safetensors"
     try:
         model.load_state_dict(load_file(weights), strict=True)
@@ -58,8 +60,15 @@ def load_model(folder: Path) -> tuple[Any, dict[str, Any]]:
     return model.eval(), description
 
 
-def _untrained(cls: Any, architecture: dict[str, Any]) -> Any:
+def read_shape(folder: Path) -> Any:
+    """A saved model without its weights, which are not read: to ask what it is. Raises: MissingArtifact."""
+    with torch.device("meta"):
+        return _untrained(read_json(folder / "model.json"))
+
+
+def _untrained(description: dict[str, Any]) -> Any:
     """One model of that shape, or an ensemble of them."""
+    cls, architecture = family(description["family"]), description["architecture"]
     if "ensemble" in architecture:
         return Ensemble.from_architecture(architecture, cls.from_architecture)
     return cls.from_architecture(architecture)

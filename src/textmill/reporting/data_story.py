@@ -41,6 +41,7 @@ def read_data_story(paths: Paths) -> dict[str, Any]:
     """Source, cleaning, splits, contract, tokens and label audit. Raises: MissingArtifact: a stage has not run."""
     source, clean = read_json(paths.source), read_json(paths.clean_summary)
     contract, profile = read_json(paths.validation_report), read_json(paths.profile)
+    tokens = read_json(paths.tokens / "tokens.json")
     return {
         "source": source,
         "sources": tell_sources(source),
@@ -51,7 +52,21 @@ def read_data_story(paths: Paths) -> dict[str, Any]:
         "contract": contract,
         "failed": [row for row in contract["expectations"] if not row["passed"]],
         "audit": read_json(paths.label_audit),
-        "tokens": read_json(paths.tokens / "tokens.json"),
+        "tokens": tokens,
+        "read": tell_length(tokens, paths),
+    }
+
+
+def tell_length(tokens: Mapping[str, Any], paths: Paths) -> dict[str, Any]:
+    """`max_length` of the model, and `truncated_share` of the train documents; a search may have found a shorter one
+    than that of data/tokens.
+    """
+    described = paths.model("trained") / "torch/model.json"
+    model = read_json(described) if described.exists() else {}
+    share = model.get("truncated_share")
+    return {
+        "max_length": model.get("max_length", tokens["max_length"]),
+        "truncated_share": tokens["splits"]["train"]["truncated_share"] if share is None else share,
     }
 
 

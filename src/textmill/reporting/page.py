@@ -13,6 +13,7 @@ from textmill.reporting import plots
 from textmill.reporting.data_story import read_data_story, read_label_issues
 from textmill.reporting.facts import BASELINE, Facts
 from textmill.reporting.mistakes import read_mistakes, say_answer
+from textmill.reporting.search_page import name_objective, say_value
 from textmill.reporting.templating import new_environment, say_percent
 from textmill.reporting.training_story import read_training_story
 
@@ -69,6 +70,7 @@ def environment(*, autoescape: bool) -> Environment:
     if autoescape:  # a page: a figure and its sign stay in one line
         env.filters["percent"] = lambda share: say_percent(share).replace(" ", "\N{NO-BREAK SPACE}")
     env.filters["figure"] = say_figure
+    env.filters["value"] = say_value
     env.filters["answer"] = say_answer
     env.filters["capitalise"] = lambda text: text[:1].upper() + text[1:]  # Jinja's makes macro-F1 Macro-f1
     env.filters["cell"] = escape_markdown
@@ -124,11 +126,15 @@ def _draw(facts: Facts, paths: Paths, training: dict[str, Any]) -> dict[str, Mar
         answers = plots.calibration(bins)
     return {
         "curves": None if curves is None else plots.learning_curves(curves, score),
-        "trials": plots.trials(search, score) if search["trials"] else None,
+        "trials": _draw_trials(search, facts) if search["trials"] else None,
         "size": plots.pareto(candidates, chosen, score, "size_mb", "size in MB", budget["max_size_mb"]),
         "latency": plots.pareto(candidates, chosen, score, "latency_p50_ms", "latency in ms", budget["max_latency_ms"]),
         "answers": answers,
     }
+
+
+def _draw_trials(search: dict[str, Any], facts: Facts) -> Markup:
+    return plots.trials(search, name_objective(search["objectives"][0], facts.task))
 
 
 def _matrix(report: dict[str, Any]) -> list[dict[str, Any]] | None:

@@ -55,17 +55,19 @@ def learning_curves(curves: pd.DataFrame, score: str) -> Markup:
 
 
 def trials(search: dict[str, Any], score: str) -> Markup:
-    """Score of each trial in the order they ran, and the best so far; `search` is models/search/study.json."""
+    """Score of each trial by its number, and the best so far; `search` is models/search/study.json."""
     from matplotlib.ticker import MaxNLocator
 
     scored = [trial for trial in search["trials"] if trial["score"] is not None]
-    numbers = [trial["number"] + 1 for trial in scored]
-    scores = [trial["score"] for trial in scored]
+    complete = [trial for trial in scored if trial["state"] == "complete"]
+    best = pd.Series([trial["score"] for trial in complete], dtype=float)
+    best = best.cummin() if search["directions"][0] == "minimize" else best.cummax()
     with _figure("Search") as (figure, axes):
-        best = pd.Series(scores).cummax()
-        axes.step(numbers, best, where="post", color=ACCENT, lw=1.6, label="best so far")
+        axes.step(
+            [trial["number"] for trial in complete], best, where="post", color=ACCENT, lw=1.6, label="best so far"
+        )
         for state, colour in (("complete", ACCENT), ("pruned", MUTED)):
-            points = [(n, s) for n, s, trial in zip(numbers, scores, scored, strict=True) if trial["state"] == state]
+            points = [(trial["number"], trial["score"]) for trial in scored if trial["state"] == state]
             if points:
                 axes.scatter([n for n, _ in points], [s for _, s in points], 26, color=colour, label=state, zorder=3)
         axes.set_xlabel("trial")

@@ -8,7 +8,7 @@ import pandas as pd
 from textmill.artifacts import read_json
 from textmill.paths import Paths
 
-_NO_SEARCH: dict[str, Any] = {"trials": [], "trial": None, "score": None, "values": {}}
+_NO_SEARCH: dict[str, Any] = {"trials": [], "trial": None, "score": None, "values": {}, "outlook": None}
 _OBJECTIVES = {"mlm": "masked language modelling", "clm": "causal language modelling"}
 
 
@@ -18,17 +18,20 @@ def read_training_story(paths: Paths) -> dict[str, Any]:
     The family `baseline` is neither searched nor trained in epochs: it has no curves, and a search without trials.
 
     Returns:
-        search: models/search/study.json. curves: a row per epoch, or None. repeats: the same training from several
-        seeds, and on the folds, each with title, rows (name and score), mean, std and what goes with them. pretraining:
-        pretrained.json and `words` for its objective, or None.
+        search: models/search/study.json. overrides: models/trained/overrides.json, the keys of params.yaml that train
+        took from the search: key, used, written. curves: a row per epoch, or None. repeats: the same training from
+        several seeds, and on the folds, each with title, rows (name and score), mean, std and what goes with them.
+        pretraining: pretrained.json and `words` for its objective, or None.
     """
     curves = paths.model("trained") / "curves.csv"
     table = pd.read_csv(curves) if curves.exists() else pd.DataFrame()
     pretraining = _read(paths.pretrained / "pretrained.json")
     objective = pretraining.get("objective", "none")
+    overrides = paths.model("trained") / "overrides.json"
     seeds = _tell_seeds(_read(paths.model("trained") / "seeds.json"))
     return {
         "search": _NO_SEARCH | _read(paths.study),
+        "overrides": read_json(overrides) if overrides.exists() else [],
         "curves": table if len(table) else None,
         "repeats": [told for told in (seeds, _tell_folds(_read(paths.crossvalidation))) if told],
         "pretraining": None if objective == "none" else {**pretraining, "words": _OBJECTIVES.get(objective, objective)},

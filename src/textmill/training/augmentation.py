@@ -8,7 +8,6 @@ of synonyms, a masked language model of the user's own text replaces words (`rep
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import chain, pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,9 +16,10 @@ from tokenizers import Tokenizer
 
 from textmill.data.batches import Augment
 from textmill.data.tokenization.tokenizer import load_tokenizer
-from textmill.data.tokens import TokenArrays, id_type, read_meta
+from textmill.data.tokens import id_type
 from textmill.errors import UserError
 from textmill.long_documents import find_special
+from textmill.training.dataset import TrainingData
 from textmill.training.settings import AugmentationSettings
 from textmill.training.typing_errors import mistype
 from textmill.training.words import Vocabulary
@@ -32,29 +32,29 @@ class NoMaskedModel(UserError):
     """Words are to be replaced, but there is no masked language model."""
 
 
-def build_augment(tokens: Path, settings: AugmentationSettings, pretrained: Path | None) -> Augment | None:
+def build_augment(data: TrainingData, settings: AugmentationSettings) -> Augment | None:
     """What changes the documents of the train split, or None if all shares are 0.
 
     Args:
-        tokens: data/tokens.
-        pretrained: models/pretrained, whose language_model/ replaces words.
+        data: its `folder` has the tokenizer; language_model/ of its `pretrained` replaces words.
 
     Raises: NoMaskedModel.
     """
     if not any((settings.swap, settings.delete, settings.typo, settings.replace)):
         return None
+    assert data.folder is not None
     replace_words = None
     if settings.replace:
         from textmill.training.replacement import Replacement
 
-        folder = None if pretrained is None else pretrained / "language_model"
+        folder = None if data.pretrained is None else data.pretrained / "language_model"
         if folder is None or not folder.is_dir():
             raise NoMaskedModel(
                 f"training.augmentation.replace is {settings.replace:g}, but models/pretrained has no masked language "
                 "model. Set pretrain.objective to mlm, or training.augmentation.replace to 0."
             )
-        replace_words = Replacement(folder, TokenArrays.open(tokens, "train"), settings.replace)
-    return EasyAugment(load_tokenizer(tokens), read_meta(tokens)["max_length"], settings, replace_words)
+        replace_words = Replacement(folder, data.train, settings.replace)
+    return EasyAugment(load_tokenizer(data.folder), data.max_length, settings, replace_words)
 
 
 class EasyAugment:

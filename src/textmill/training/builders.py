@@ -1,6 +1,7 @@
 """From params.yaml to plain arguments: here configuration stops."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -8,11 +9,16 @@ import torch
 from textmill import assets
 from textmill.artifacts import read_json
 from textmill.config import Params
-from textmill.config.base import Section
 from textmill.models.folder import family
 from textmill.paths import Paths
-from textmill.training.search import Dimension
-from textmill.training.settings import AugmentationSettings, LoraSettings, LossSettings, Settings, TrainerSettings
+from textmill.training.settings import (
+    AugmentationSettings,
+    Hyperparameters,
+    LoraSettings,
+    LossSettings,
+    Settings,
+    TrainerSettings,
+)
 
 
 def build_model(params: Params, paths: Paths, num_outputs: int, seed: int) -> Any:
@@ -39,14 +45,15 @@ def build_model(params: Params, paths: Paths, num_outputs: int, seed: int) -> An
 
 
 def settings(params: Params, *, epochs: int, patience: int) -> Settings:
-    """What every training shares: on one device, with checkpoints after each epoch."""
+    """What every training shares: on one device of the kind that train has, with checkpoints after each epoch."""
     training = params.training.model_dump()
     nested: dict[str, Any] = {
         "loss": LossSettings(**training.pop("loss")),
         "augmentation": AugmentationSettings(**training.pop("augmentation")),
         "lora": LoraSettings(**lora) if (lora := training.pop("lora")) else None,
     }
-    return Settings(**training, **nested, epochs=epochs, patience=patience, seed=params.seed)
+    device = TrainerSettings(accelerator=params.train.trainer.accelerator)
+    return Settings(**training, **nested, epochs=epochs, patience=patience, seed=params.seed, trainer=device)
 
 
 def train_settings(params: Params) -> Settings:
@@ -59,10 +66,6 @@ def train_settings(params: Params) -> Settings:
     )
 
 
-def dimensions(space: Section) -> dict[str, Dimension]:
-    """Of the active family's search space; none for the baseline."""
-    names = [field.name for field in dataclasses.fields(Dimension)]
-    return {
-        key: Dimension(**{name: getattr(getattr(space, key), name) for name in names})
-        for key in type(space).model_fields
-    }
+def hyperparameters(values: Mapping[str, Any]) -> Hyperparameters:
+    """Those among the values that a search found (best.json)."""
+    return Hyperparameters(**{field.name: values[field.name] for field in dataclasses.fields(Hyperparameters)})

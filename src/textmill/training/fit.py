@@ -21,7 +21,7 @@ from textmill.data.tokens import TokenArrays
 from textmill.tasks import PRIMARY, PRIMARY_NAMES
 from textmill.training.augmentation import build_augment
 from textmill.training.averaging import WeightAverage
-from textmill.training.callbacks import MONITOR, Curves, EpochLines, ProgressBar, Stopping
+from textmill.training.callbacks import MONITOR, Curves, EpochLines, EvenValidations, ProgressBar, Stopping
 from textmill.training.checkpoints import AtomicCheckpoints, BestWeights, LastState, find_last, load_best
 from textmill.training.dataset import TrainingData
 from textmill.training.devices import share_batches, trainer_arguments
@@ -61,6 +61,7 @@ def fit(
         loss: what is minimised instead of the task's own loss.
         checkpoints: folder of the best weights and the last state. A state found there is continued: batches and
             dropout depend on seed and place in the epoch only, so that the result is that of an undisturbed run.
+        validations_per_epoch: the last of them at its end; fewer if the epoch has fewer batches.
         logger: a Lightning logger, or False.
         progress: what the progress bar calls this work, or None for no bar.
 
@@ -81,8 +82,10 @@ def fit(
     )
     curves = Curves()
     watching = _callbacks(curves, data, settings, checkpoints, progress)
+    if validations_per_epoch > 1:
+        watching.append(EvenValidations(validations_per_epoch))
     with quiet(), memory_explained(settings, data), _prepared(model, settings):
-        trainer = _trainer(settings, [*callbacks, *watching], logger, validations_per_epoch)
+        trainer = _trainer(settings, [*callbacks, *watching], logger)
         validation = share_batches(_scoring_batches(data.validation, data.pad_id, settings), trainer)
         last = find_last(checkpoints, module.stamp)
         trainer.fit(module, train, validation, ckpt_path=last, weights_only=True)
@@ -107,6 +110,7 @@ def _stamp(model: nn.Module, data: TrainingData, settings: Settings, hyper: Hype
         **told,
         **asdict(hyper),
         "num_documents": len(data.train if data.indices is None else data.indices),
+        "max_length": data.max_length,
         "num_parameters": sum(parameter.numel() for parameter in model.parameters()),
     }
 
@@ -151,7 +155,7 @@ def _callbacks(
     return found
 
 
-def _trainer(settings: Settings, callbacks: list[Callback], logger: Any, validations_per_epoch: int) -> pl.Trainer:
+def _trainer(settings: Settings, callbacks: list[Callback], logger: Any) -> pl.Trainer:
     return pl.Trainer(
         **trainer_arguments(settings),
         max_epochs=settings.epochs,
@@ -161,7 +165,6 @@ def _trainer(settings: Settings, callbacks: list[Callback], logger: Any, validat
         logger=logger,
         plugins=[AtomicCheckpoints()],
         num_sanity_val_steps=0,
-        val_check_interval=1 / validations_per_epoch,
         use_distributed_sampler=False,  # ours share the batches themselves
         enable_checkpointing=any(isinstance(callback, LastState) for callback in callbacks),
         enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in callbacks),
@@ -170,7 +173,6 @@ def _trainer(settings: Settings, callbacks: list[Callback], logger: Any, validat
 
 
 def _train_batches(data: TrainingData, settings: Settings) -> DataLoader[int]:
-    augment = build_augment(data.folder, settings.augmentation, data.pretrained) if data.folder else None
     return train_batches(
         data.train,
         data.pad_id,
@@ -178,7 +180,7 @@ def _train_batches(data: TrainingData, settings: Settings) -> DataLoader[int]:
         batch_tokens=settings.batch_tokens,
         seed=settings.seed,
         indices=data.indices,
-        augment=augment,
+        augment=build_augment(data, settings.augmentation),
     )
 
 

@@ -11,6 +11,7 @@ from tests.tiny_model import tiny_encoder, tiny_model, tiny_transformer, write_t
 from textmill.bundle import read_manifest
 from textmill.compression.recipes import Step, adopt_bundle, why_not
 from textmill.compression.skipping import reason_to_skip, write_skipped
+from textmill.models.bert_layers import keep_feed_forward, keep_heads
 from textmill.models.ensemble import Ensemble
 from textmill.models.folder import save_model
 from textmill.runtime import Classifier
@@ -28,8 +29,12 @@ def trained(tmp_path):
 
 
 def test_bert_like_layers_take_everything(trained):
-    parent = trained(tiny_transformer())
+    model = tiny_transformer()
+    parent = trained(model)
     assert why_not([PRUNE, DISTILL, QUANTIZE], parent) is None
+    keep_heads(model.layers[0], [1])
+    keep_feed_forward(model.layers[0], range(8))
+    assert why_not([PRUNE, DISTILL, QUANTIZE], trained(model)) is None
     assert why_not([], parent) is None
 
 
@@ -50,6 +55,16 @@ def test_an_ensemble_has_one_student_and_is_not_pruned(trained):
     parent = trained(Ensemble([tiny_transformer(), tiny_transformer()]))
     assert why_not([DISTILL, QUANTIZE], parent) is None
     assert why_not([PRUNE], parent) == "prune does not apply to an ensemble of transformers"
+
+
+def test_no_weights_are_read_to_know_what_a_model_is(trained):
+    for model in (tiny_encoder("gpt2"), Ensemble([tiny_transformer(), tiny_transformer()])):
+        parent = trained(model)
+        before = {step.method: why_not([step], parent) for step in (PRUNE, DISTILL, QUANTIZE)}
+        (parent / "torch/model.safetensors").unlink()
+        assert {step.method: why_not([step], parent) for step in (PRUNE, DISTILL, QUANTIZE)} == before
+        methods = frozenset({"prune", "distill"} - {name for name, reason in before.items() if reason})
+        assert methods == model.compression
 
 
 def test_children_of_a_skipped_recipe_are_skipped(tmp_path):

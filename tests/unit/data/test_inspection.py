@@ -433,8 +433,29 @@ def test_a_comma_in_a_name_separates_nothing(here):
 
 
 @pytest.mark.parametrize(
+    ("fields", "task"),
+    [
+        (["rec,autos", "rec,sport,hockey", "rec,sport,baseball", "sci,med", "sci,space"], "multi_label"),
+        (["drama;war;art", "comedy;drama", "war;comedy", "art;drama", "film;war"], "multi_label"),
+        (["Lyon, France", "Paris, France", "Rome, Italy", "Milan, Italy"], "single_label"),
+        (["Clothing, Shoes & Jewelry", "Arts, Crafts", "Tools, Home, Garden", "Toys"], "single_label"),
+        (["rec,autos", "rec,sport,hockey", "sci", "talk", "misc", "alt", "comp", "soc"], "single_label"),
+    ],
+)
+def test_labels_that_never_stand_alone_are_told_by_the_parts_that_recur(fields, task, here):
+    texts = bbc_news()["text"][:120].tolist()
+    facts = inspect_table(here, text=texts, label=[fields[row % len(fields)] for row in range(120)])
+    assert facts["task"]["task"] == task
+
+
+@pytest.mark.parametrize(
     ("numbers", "task"),
     [
+        ([row % 6 / 5 for row in range(60)], "regression"),
+        ([round(row % 6 * 0.2, 6) for row in range(60)], "regression"),
+        ([row % 4 / 4 for row in range(60)], "single_label"),
+        ([[3.7, 3.8, 3.9, 3.1, 3.11, 3.12, 3.13][row % 7] for row in range(60)], "single_label"),
+        ([row % 9 / 2 for row in range(60)], "single_label"),
         ([row / 7 for row in range(60)], "regression"),
         (list(range(60)), "regression"),
         ([row % 5 for row in range(60)], "single_label"),

@@ -10,7 +10,7 @@ from transformers import BertConfig, BertForMaskedLM
 
 from tests.tiny_model import META, VOCABULARY, tiny_encoder, tiny_tokenizer, tiny_transformer, write_tokens
 from textmill.models.embeddings import build_embeddings, read_embeddings
-from textmill.models.encoder_loading import UnusableWeights
+from textmill.models.weight_files import UnusableWeights
 
 PRETRAINED = {"embeddings": "pretrained", "embedding_size": 99}
 
@@ -83,7 +83,7 @@ def narrower(path):
     ("change", "message"),
     [
         (None, "has no model.safetensors"),
-        (lambda path: path.write_bytes(path.read_bytes()[:-7]), "cannot be loaded"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-7]), "is damaged or cut short"),
         (without_embeddings, r"no tensor is called embeddings\.word_embeddings\.weight"),
         (narrower, r"has the shape \[50, 16\], and config.json asks for \[50, 32\]"),
     ],

@@ -6,8 +6,8 @@ import pytest
 
 from tests.tiny_model import DECODERS, ENCODERS, VOCABULARY, write_tokens
 from textmill.models.encoder_config import InvalidConfig, is_causal, new_config
-from textmill.models.encoder_loading import UnusableWeights
 from textmill.models.transformer import Transformer
+from textmill.models.weight_files import UnusableWeights
 
 
 @pytest.fixture(scope="module")

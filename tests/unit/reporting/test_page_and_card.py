@@ -69,7 +69,7 @@ def test_the_page_is_self_contained_and_well_formed(run: Paths) -> None:
     assert page.open == []
     assert not {"script", "link", "iframe", "img"} & set(page.tags)
     assert page.links
-    assert all(link.startswith("#") for link in page.links)
+    assert all(link.startswith("#") or link == "search.html" for link in page.links)  # it lies beside this one
     assert "url(http" not in text
     assert "@import" not in text
     assert page.tags.count("svg") == 5
@@ -326,6 +326,18 @@ def test_the_card_tells_of_the_data(run: Paths) -> None:
     assert "1 of 2 expectations of the data contract were met; not met: Best token of " in card
 
 
+def test_a_shorter_length_that_was_found_is_the_models(run: Paths) -> None:
+    described = run.model("trained") / "torch/model.json"
+    write_json(described, {"max_length": 32, "truncated_share": 0.51})
+    try:
+        page, card = render_page(facts_of(run), run), render_card(facts_of(run), run)
+    finally:
+        described.unlink()
+    assert "A document keeps its first 64 tokens, of which the model reads 32 (found by the search)." in page
+    assert "truncated at 32 tokens</dt><dd>51.0" in page
+    assert "Texts longer than 32 tokens are cut; that was so for 51.0" in card
+
+
 def test_the_tables_of_the_card_are_whole(run: Paths) -> None:
     """Every row of a table has the cells of its header, whatever the labels are."""
     summary = read_json(run.clean_summary)
@@ -365,3 +377,10 @@ def test_nothing_in_the_card_is_html_or_breaks_a_line(run: Paths) -> None:
     assert "<script" not in body
     assert "\n# b" not in body
     assert body.count("\\`a\\` # b \\| &lt;script&gt;alert('x')&lt;/script&gt; &amp;") == 7
+
+
+def test_the_page_tells_of_the_search_in_short(run: Paths) -> None:
+    told = section(render_page(facts_of(run), run), "training")
+    assert "3 trials; the best is number 0." in told
+    assert "Too early to say whether more trials pay. All of the search" in told
+    assert "training.batch_ size 16 32" in told

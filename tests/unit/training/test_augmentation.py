@@ -12,6 +12,7 @@ from tests.tiny_language import MAX_LENGTH, TINY_BERT, minilm, texts, train_tiny
 from textmill.data.batches import ordered_batches, train_batches
 from textmill.data.tokens import TokenArrays
 from textmill.training.augmentation import EasyAugment, NoMaskedModel, build_augment, delete, swap
+from textmill.training.dataset import TrainingData
 from textmill.training.pretraining.language_model import build_language_model, save_language_model
 from textmill.training.settings import AugmentationSettings
 from textmill.training.typing_errors import NEIGHBOURS, mistype
@@ -146,7 +147,7 @@ def tokens(tmp_path_factory):
 
 
 def test_train_batches_are_changed_and_validation_is_not(tokens):
-    change = build_augment(tokens, AugmentationSettings(swap=0.5), None)
+    change = build_augment(TrainingData.open(tokens), AugmentationSettings(swap=0.5))
     arrays = TokenArrays.open(tokens, "train")
     batches = train_batches(arrays, 0, batch_size=64, seed=1, augment=change)
     epochs = []
@@ -167,13 +168,13 @@ def rows(batch):
 
 
 def test_nothing_asked_is_nothing_done(tokens):
-    assert build_augment(tokens, AugmentationSettings(), None) is None
+    assert build_augment(TrainingData.open(tokens), AugmentationSettings()) is None
 
 
 @pytest.mark.parametrize("pretrained", [True, False])
 def test_replacing_without_a_model_is_told(tokens, tmp_path, pretrained):
     with pytest.raises(NoMaskedModel, match=r"training\.augmentation\.replace is 0\.1.*pretrain\.objective to mlm"):
-        build_augment(tokens, AugmentationSettings(replace=0.1), tmp_path if pretrained else None)
+        build_augment(TrainingData.open(tokens, tmp_path if pretrained else None), AugmentationSettings(replace=0.1))
 
 
 @pytest.fixture(scope="module")
@@ -185,7 +186,7 @@ def pretrained(tokens, tmp_path_factory):
 
 
 def test_replaced_words_are_a_share_and_never_special(tokens, pretrained):
-    change = build_augment(tokens, AugmentationSettings(replace=0.2), pretrained)
+    change = build_augment(TrainingData.open(tokens, pretrained), AugmentationSettings(replace=0.2))
     arrays = TokenArrays.open(tokens, "train")
     special = change.vocabulary.special_V
     num_changed = num_words = 0
@@ -204,7 +205,7 @@ def test_replacement_depends_on_the_place_alone(tokens, pretrained):
     arrays = TokenArrays.open(tokens, "train")
 
     def replaced(order, seed=1, epoch=0):
-        change = build_augment(tokens, AugmentationSettings(replace=0.3), pretrained)
+        change = build_augment(TrainingData.open(tokens, pretrained), AugmentationSettings(replace=0.3))
         return {index: change(arrays[index], seed, epoch, index)[0].tolist() for index in order}
 
     indices = list(range(len(arrays)))
@@ -219,7 +220,7 @@ def test_draws_follow_the_model(tokens, pretrained):
     """A head that knows one token only puts it everywhere."""
     import torch
 
-    change = build_augment(tokens, AugmentationSettings(replace=0.5), pretrained)
+    change = build_augment(TrainingData.open(tokens, pretrained), AugmentationSettings(replace=0.5))
     favourite = TOKENIZERS["wordpiece"].token_to_id("the")
     with torch.no_grad():
         change.replace_words.model.model.cls.predictions.bias[favourite] = 50.0

@@ -7,10 +7,18 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 from torch.utils.data import DataLoader
 
-from tests.tiny_model import write_tokens
+from tests.tiny_model import HYPER, tiny_transformer, write_tokens
+from tests.tiny_run import REPOSITORY
+from textmill.config import load_params
+from textmill.training.builders import settings, train_settings
+from textmill.training.dataset import TrainingData
 from textmill.training.devices import UnfitDevice, share_batches
+from textmill.training.fit import fit
+from textmill.training.pretraining.builders import pretrain_settings
+from textmill.training.settings import TrainerSettings
 
 # Its own file, because Lightning starts the same command again for the second device.
 SCRIPT = """
@@ -87,3 +95,25 @@ def test_all_devices_get_as_many_batches_and_each_document_once():
 def test_fewer_documents_than_devices_are_told():
     with pytest.raises(UnfitDevice, match=r"train\.trainer\.devices is 3"):
         shares([[0], [1]])
+
+
+def with_trainer(**trainer):
+    params = load_params(REPOSITORY / "params.yaml")
+    chosen = params.train.trainer.model_copy(update=trainer)
+    return params.model_copy(update={"train": params.train.model_copy(update={"trainer": chosen})})
+
+
+def test_all_that_trains_takes_the_accelerator_of_train_and_train_alone_its_devices():
+    params = with_trainer(accelerator="cpu", devices=2, strategy="ddp")
+    one = TrainerSettings("cpu", 1, "auto")
+    assert settings(params, epochs=1, patience=1).trainer == one  # of tune, crossvalidate and the recipes
+    assert pretrain_settings(params).trainer == one
+    assert train_settings(params).trainer == TrainerSettings("cpu", 2, "ddp")
+
+
+@pytest.mark.skipif(torch.cuda.is_available() or torch.backends.mps.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_told_by_all_that_train(tmp_path):
+    data = TrainingData.open(write_tokens(tmp_path / "tokens", 16, 16))
+    asked = settings(with_trainer(accelerator="gpu"), epochs=1, patience=1)
+    with pytest.raises(UnfitDevice, match=r"train\.trainer\.accelerator is gpu, but torch sees no GPU here"):
+        fit(tiny_transformer(), data, asked, HYPER)

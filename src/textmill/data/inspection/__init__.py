@@ -174,8 +174,11 @@ def _blocks(opened: Opened, roles: Roles, task: TaskGuess, documents: DocumentsP
     )
     labels = sorted(documents.labels) if documents and roles.label else []
     has_names = any(not label.replace(".", "", 1).lstrip("+-").isdigit() for label in labels)
+    is_number = task.task == "regression"  # which is not mapped: clean.labels must be null
     return {
         "block": block,
-        "clean_block": clean_block([] if has_names or len(labels) > MAX_NAMED_LABELS else labels) if labels else None,
+        "clean_block": clean_block([] if has_names or len(labels) > MAX_NAMED_LABELS else labels)
+        if labels or is_number
+        else None,
         "project": project_for(list(opened.sources.values())),
     }

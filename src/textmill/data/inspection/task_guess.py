@@ -1,8 +1,9 @@
 """What a label column is: one label a document, several in one field, or a number."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from textmill.data.inspection.columns import ColumnProfile
 from textmill.data.sources.labels import MAX_MEASURED
@@ -10,8 +11,10 @@ from textmill.tasks import Task
 
 SEPARATORS = (";", "|", ",")
 DEFAULT_SEPARATOR = ","
-MIN_MEASURED = 10  # more different numbers than this, some with decimals, are a measurement
+MIN_MEASURED = 10  # more different numbers than this, most with decimals, are a measurement
+MIN_STEPS = 5  # of a scale: as many numbers and one more, as far from each other, most with decimals
 MIN_SHARE_OF_SEVERAL = 0.02  # of the documents that hold several labels, if the field is of such
+MIN_SHARE_OF_ALL = 0.5  # the same where no label stands alone
 MAX_PARTS = 500
 MAX_PART_CHARACTERS = 60
 
@@ -43,33 +46,56 @@ def is_measured(column: ColumnProfile) -> bool:
         return False
     if column.values is None or len(column.values) > MAX_MEASURED:
         return True
-    fractions = sum(not float(value).is_integer() for value in column.values)
-    return len(column.values) > MIN_MEASURED and fractions > len(column.values) / 2
+    numbers = sorted(map(float, column.values))
+    if sum(not number.is_integer() for number in numbers) <= len(numbers) / 2:
+        return False
+    return len(numbers) > MIN_MEASURED or (len(numbers) > MIN_STEPS and _is_scale(numbers))
+
+
+def _is_scale(numbers: Sequence[float]) -> bool:
+    """Whether ascending numbers are as far from each other, such as 0, 0.2, 0.4; versions, 3.8 to 3.11, are not."""
+    steps = [high - low for low, high in pairwise(numbers)]
+    return max(steps) - min(steps) < 1e-3 * max(steps)
 
 
 def find_separator(values: Mapping[str, int]) -> tuple[str, int] | None:
     """What stands between labels, and how many labels there are; None where a field is one label.
 
     Few different parts must make up the fields, and half of the parts that stand beside others must also stand alone:
-    a comma in `Washington, D.C.` separates nothing.
+    a comma in `Washington, D.C.` separates nothing. Where none or few stand alone, most fields must be of several
+    parts, some more than others, and share one with another field: `rec,autos` and `rec,sport,hockey` do, while
+    `Lyon, France` and `Paris, France` are as long as each other.
 
     Args:
         values: of a column, with their counts.
     """
     for separator in SEPARATORS:
         parts: Counter[str] = Counter()
-        several, beside, alone = 0, set(), set()
+        fields, several, alone = [], 0, set()
         for value, count in values.items():
-            found = [part for part in map(str.strip, value.split(separator)) if part]
+            found = {part for part in map(str.strip, value.split(separator)) if part}
             parts.update(found)
             if len(found) > 1:
                 several += count
-                beside.update(found)
+                fields.append(found)
             else:
                 alone.update(found)
-        if several < MIN_SHARE_OF_SEVERAL * sum(values.values()) or not beside:
+        share = several / max(sum(values.values()), 1)
+        if share < MIN_SHARE_OF_SEVERAL or not fields:
             continue
         is_short = max(map(len, parts)) <= MAX_PART_CHARACTERS and len(parts) <= min(MAX_PARTS, 2 * len(values))
-        if is_short and 2 * len(beside & alone) >= len(beside):
+        beside = set().union(*fields)
+        stand_alone = 2 * len(beside & alone) >= len(beside)
+        if is_short and (stand_alone or (share >= MIN_SHARE_OF_ALL and _recur(fields, parts))):
             return separator, len(parts)
     return None
+
+
+def _recur(fields: Sequence[set[str]], parts: Mapping[str, int]) -> bool:
+    """Whether most fields share a part with another one, and are not all of as many parts.
+
+    Args:
+        parts: in how many different fields each part stands.
+    """
+    sharing = sum(any(parts[part] > 1 for part in field) for field in fields)
+    return 2 * sharing > len(fields) and len(set(map(len, fields))) > 1

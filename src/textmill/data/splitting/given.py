@@ -73,12 +73,14 @@ def check_given(
         for code in np.flatnonzero(lacks_S)
     ]
     if missing:
-        more = f" and {len(missing) - _NUM_EXAMPLES} classes more" if len(missing) > _NUM_EXAMPLES else ""
+        kind, several = ("class", "classes") if strata.task == "single_label" else ("label", "labels")
         where = f"every given split ({', '.join(given)})" if strata.task == "single_label" else "the given train split"
+        more = f" and {len(missing) - _NUM_EXAMPLES} {several} more" if len(missing) > _NUM_EXAMPLES else ""
+        unlearnable = " What train lacks no model can learn." if (counts["train"][lacks_S] == 0).any() else ""
         raise UnusableGivenSplits(
-            f"Every class must be in {where}, but after cleaning {'; '.join(missing[:_NUM_EXAMPLES])}{more} "
-            "(documents). Leave the class out or merge it by clean.labels, or let textmill make the splits itself "
-            "(one data.source, data.split: null)."
+            f"Every {kind} must be in {where}, but after cleaning {'; '.join(missing[:_NUM_EXAMPLES])}{more} "
+            f"(documents).{unlearnable} Leave the {kind} out or merge it by clean.labels, or let textmill make the "
+            "splits itself (one data.source, data.split: null)."
         )
 
 

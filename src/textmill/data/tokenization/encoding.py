@@ -10,7 +10,7 @@ from tokenizers import Tokenizer
 from textmill.data.tokenization.tokenizer import find_unknown_id
 from textmill.data.tokens import Encoded, Integers, id_type
 from textmill.errors import UserError
-from textmill.long_documents import CHARACTERS_PER_TOKEN, WindowEncoder, cut_end, find_special
+from textmill.long_documents import WindowEncoder
 
 # Texts that are tokenized at once, and their tokens: enough for all cores, and few enough to be held as Encodings,
 # which take some 100 bytes a token.
@@ -22,69 +22,23 @@ class UnusableWindows(UserError):
 
 
 class Encoder:
-    """Encodes texts to one window each, of at most `max_length` ids, special tokens included.
+    """Encodes texts to the windows of at most `max_length` ids, special tokens included, that are read of them.
 
     Attributes:
-        counts: documents, truncated, tokens (special tokens left out) and unknown.
-    """
-
-    def __init__(self, tokenizer: Tokenizer, max_length: int) -> None:
-        self.counts: Counter[str] = Counter()
-        self._unknown = find_unknown_id(tokenizer)
-        self._max_length = max_length
-        self._special = tokenizer.num_special_tokens_to_add(False)
-        self._trailing = len(find_special(tokenizer)[1])
-        self._dtype = id_type(tokenizer.get_vocab_size())
-        self._tokenizer = Tokenizer.from_str(tokenizer.to_str())  # truncation is a state: leave the caller's alone
-        # One more than is kept: a document that fills it is longer than max_length, and no other way of
-        # asking is as cheap as the length.
-        self._tokenizer.enable_truncation(max_length + 1)
-        self._max_characters = (max_length + 1) * CHARACTERS_PER_TOKEN
-
-    def encode(self, texts: Sequence[str]) -> Encoded:
-        """Token ids of the texts, the same as if each were tokenized whole and then truncated."""
-        size = min(_MOST_TEXTS, max(1, _MOST_TOKENS // self._max_length))
-        return _join([self._encode(texts[start : start + size]) for start in range(0, max(1, len(texts)), size)])
-
-    def encode_windows(self, texts: Sequence[str]) -> tuple[Encoded, Integers]:
-        """The same, and the number of windows of each text: one."""
-        return self.encode(texts), np.ones(len(texts), np.int64)
-
-    def _encode(self, texts: Sequence[str]) -> Encoded:
-        heads = [cut_end(text, self._max_characters) for text in texts]
-        # An Encoding makes a list anew each time that it is asked, and is large: ids only, and at once.
-        documents = [encoding.ids for encoding in self._tokenizer.encode_batch_fast(heads)]
-        for index, ids in enumerate(documents):
-            if len(ids) <= self._max_length and len(heads[index]) < len(texts[index]):  # the cut was too short
-                documents[index] = self._tokenizer.encode(texts[index]).ids
-        encoded = self._drop_surplus(Encoded.join(documents, self._dtype))
-        _count(self.counts, encoded, len(texts), self._special, self._unknown)
-        return encoded
-
-    def _drop_surplus(self, encoded: Encoded) -> Encoded:
-        """Without the last token before the trailing special ones, where there is one too many."""
-        too_long = encoded.lengths > self._max_length
-        self.counts["truncated"] += int(too_long.sum())
-        surplus = np.cumsum(encoded.lengths)[too_long] - 1 - self._trailing
-        return Encoded(np.delete(encoded.ids, surplus), encoded.lengths - too_long)
-
-
-class LongEncoder:
-    """The same for long documents that are read in another way than their beginning alone.
-
-    Attributes:
-        counts: as Encoder's; truncated are the documents of which something is not read, and a token that two windows
-            share counts twice.
+        counts: documents, truncated (something of them is not read), tokens (special tokens left out; one that two
+            windows share counts twice) and unknown.
     """
 
     def __init__(self, tokenizer: Tokenizer, max_length: int, long_documents: Mapping[str, Any]) -> None:
+        """Raises: UnusableWindows."""
+        check_room(tokenizer, max_length, long_documents)
         self.counts: Counter[str] = Counter()
         self._unknown = find_unknown_id(tokenizer)
         self._special = tokenizer.num_special_tokens_to_add(False)
         self._dtype = id_type(tokenizer.get_vocab_size())
         self._encoder = WindowEncoder(tokenizer, max_length, long_documents)
 
-    def encode_windows(self, texts: Sequence[str]) -> tuple[Encoded, Integers]:
+    def encode(self, texts: Sequence[str]) -> tuple[Encoded, Integers]:
         """The windows of all texts, and the number of windows of each text."""
         needed = self._encoder.plan.needed
         assert needed is not None
@@ -99,14 +53,6 @@ class LongEncoder:
             parts.append(encoded)
             num_windows += [len(document) for document in documents]
         return _join(parts), np.array(num_windows, np.int64)
-
-
-def make_encoder(tokenizer: Tokenizer, max_length: int, long_documents: Mapping[str, Any]) -> Encoder | LongEncoder:
-    """The faster one where only the beginning is read. Raises: UnusableWindows."""
-    check_room(tokenizer, max_length, long_documents)
-    if long_documents["strategy"] == "truncate":
-        return Encoder(tokenizer, max_length)
-    return LongEncoder(tokenizer, max_length, long_documents)
 
 
 def check_room(tokenizer: Tokenizer, max_length: int, long_documents: Mapping[str, Any]) -> None:

@@ -18,7 +18,7 @@ from textmill.data.tokenization.costs import (
     read_shape,
     say_costs,
 )
-from textmill.data.tokenization.encoding import Encoder, LongEncoder, check_room, make_encoder
+from textmill.data.tokenization.encoding import Encoder
 from textmill.data.tokenization.targets import Targets
 from textmill.data.tokenization.tokenizer import (
     check_length,
@@ -73,12 +73,11 @@ def tokenize(
     surveys = {name: survey(path) for name, path in splits.items()}
     chosen = choose_tokenizer(weights, max_length, trained, splits["train"], surveys["train"])
     tokenizer, size = chosen.tokenizer, chosen.tokenizer.get_vocab_size()
-    check_room(tokenizer, max_length, long_documents)
     tokenizer.save(str(folder / "tokenizer.json"))
     targets = Targets.of_train(task, splits["train"])
     figures, whole = {}, {}
     for name, path in splits.items():
-        encoder = make_encoder(tokenizer, max_length, long_documents)
+        encoder = Encoder(tokenizer, max_length, long_documents)
         num_batches = -(-len(surveys[name].hashes) // _BATCH)
         batches = progress(iter_table(path, _BATCH), f"Tokenizing {name}", num_batches)
         write_split(folder, name, _encode(encoder, batches, targets, path), size)
@@ -138,10 +137,10 @@ def describe(meta: dict[str, Any]) -> list[str]:
 
 
 def _encode(
-    encoder: Encoder | LongEncoder, batches: Iterable[pd.DataFrame], targets: Targets, path: Path
+    encoder: Encoder, batches: Iterable[pd.DataFrame], targets: Targets, path: Path
 ) -> Iterator[tuple[Encoded, NDArray[Any], Integers]]:
     """Windows, labels and numbers of windows of each batch. Raises: UnknownLabel."""
     for batch in batches:
         labels = targets.encode(batch, path)
-        encoded, num_windows = encoder.encode_windows(batch["text"].tolist())
+        encoded, num_windows = encoder.encode(batch["text"].tolist())
         yield encoded, labels, num_windows

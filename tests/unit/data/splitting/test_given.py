@@ -101,6 +101,24 @@ def test_a_class_that_a_given_split_lacks_is_told():
         assign_splits(table, SHARES, 1)
 
 
+def test_what_train_lacks_is_said_to_be_past_learning():
+    table = pd.concat([documents(("train", 10), ("test", 5)), documents(("test", 3), labels="c")], ignore_index=True)
+    message = r"^Every class must be in every given split .*\(documents\)\. What train lacks no model can learn\. Leave"
+    with pytest.raises(UnusableGivenSplits, match=message):
+        assign_splits(table, SHARES, 1)
+    message = (
+        r"^Every label must be in the given train split, but .* 'c' has 0 in train, 3 in test .*Leave the label out"
+    )
+    with pytest.raises(UnusableGivenSplits, match=message) as caught:
+        assign_splits(table, SHARES, 1, task="multi_label")
+    assert "validation" not in str(caught.value)
+    table = pd.concat([documents(("train", 10), ("test", 5)), documents(("train", 3), labels="d")], ignore_index=True)
+    with pytest.raises(UnusableGivenSplits) as caught:
+        assign_splits(table, SHARES, 1)
+    assert "no model can learn" not in str(caught.value)
+    assert set(assign_splits(table, SHARES, 1, task="multi_label")) == {"train", "validation", "test"}
+
+
 def test_a_class_that_is_too_small_to_cut_is_told():
     table = pd.concat([documents(("train", 10), ("test", 5)), documents(("train", 1), ("test", 1), labels="e")])
     with pytest.raises(ClassTooSmall, match=r"each of train, validation: 2 at least.*'e' has 1 document"):

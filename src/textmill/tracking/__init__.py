@@ -13,9 +13,36 @@ from typing import TYPE_CHECKING, Any
 from textmill.artifacts import sha256
 from textmill.errors import UserError
 from textmill.paths import Paths
+from textmill.tracking.trials import log_trials
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+
+__all__ = [
+    "TRAINING_CODE",
+    "StoreUnusable",
+    "connect",
+    "lightning_logger",
+    "lineage",
+    "log",
+    "log_dataset",
+    "log_trials",
+    "model_run",
+    "open_store",
+    "store_uri",
+]
+
+# What the lineage key of every stage that trains covers, relative to the package; dvc.yaml names the same.
+TRAINING_CODE = (
+    "data/batches.py",
+    "data/bucketing.py",
+    "data/tokenization/tokenizer.py",
+    "data/tokens.py",
+    "long_documents.py",
+    "models",
+    "tasks.py",
+    "training",
+)
 
 _DIGEST_CHARACTERS = 36  # that MLflow keeps
 # MLflow writes the store that it uses into this variable; what the user set is what was there before.
@@ -38,7 +65,7 @@ def lineage(stage: str, params: dict[str, Any], code: Sequence[str], inputs: Seq
     Returns:
         `{key, stage, params, code, inputs}`; `key` is the sha256 of the canonical JSON of the rest.
     """
-    package = Path(__file__).parent
+    package = Path(__file__).parents[1]
     record = {
         "stage": stage,
         "params": params,
@@ -170,24 +197,6 @@ def log_dataset(path: Path, context: str, num_documents: int) -> None:
     assert run is not None
     tags = [InputTag(key="mlflow.data.context", value=context)]
     mlflow.MlflowClient().log_inputs(run.info.run_id, [DatasetInput(dataset=dataset, tags=tags)])
-
-
-def log_trial(parent: Any, trial: dict[str, Any], intermediate: dict[int, float]) -> None:
-    """Log a finished trial of a search as a run nested under the active one.
-
-    Args:
-        trial: number, state, score, values and seconds, as `training.search.describe` gives them.
-        intermediate: score by optimizer step.
-    """
-    import mlflow
-
-    with mlflow.start_run(run_name=f"trial-{trial['number']}", nested=True, parent_run_id=parent.info.run_id):
-        mlflow.log_params(trial["values"])
-        mlflow.set_tag("textmill.state", trial["state"])
-        for step, score in intermediate.items():
-            mlflow.log_metric("validation_score", score, step=step)
-        if trial["score"] is not None:
-            mlflow.log_metric("score", trial["score"])
 
 
 def log(

@@ -56,6 +56,7 @@ def _search(
     from textmill.search.samplers import tell_exhausted
     from textmill.search.setup import family_space
     from textmill.search.space import from_params
+    from textmill.search.storage_errors import telling
     from textmill.search.study import open_study
     from textmill.search.workers import Watching
     from textmill.search.workers import run as run_workers
@@ -70,11 +71,12 @@ def _search(
     with Progress(tune.num_trials, tune.workers, _figure(params), maximize=maximize) as progress:
         watching = Watching(on_ended=log_trials, show=progress.show, name=progress.name)
         run_workers(params, paths, settings, study, tune.workers, watching)
-    if exhausted := tell_exhausted(study, space, fixed):
-        print(f"tune: {exhausted}")
-    best = choose(study, tune.objectives, tune.choice.prefer, tune.choice.tolerance)
+    with telling(settings.storage):
+        if exhausted := tell_exhausted(study, space, fixed):
+            print(f"tune: {exhausted}")
+        best = choose(study, tune.objectives, tune.choice.prefer, tune.choice.tolerance)
+        record = describe_study(study, space, fixed, tune.objectives)
     chosen = {"values": from_params(best.params, space, fixed), "trial": best.number, "score": best.values[0]}
-    record = describe_study(study, space, fixed, tune.objectives)
     scored_on = "train" if tune.repeats.over == "folds" else "validation"
     return {**record, "outlook": look_ahead(record, params.task, paths.tokens, scored_on)}, chosen
 

@@ -77,8 +77,8 @@ def test_found_values_take_the_place_of_those_in_params(tmp_path, capsys):
     write_json(paths.best, {**read_json(paths.best), "training.batch_size": 8, "tokenize.max_length": 8})
     crossvalidate.run(load_params(paths.params), paths)
     printed = capsys.readouterr().out
-    assert "crossvalidate: training.batch_size 8 instead of 32 (search)\n" in printed
-    assert "crossvalidate: tokenize.max_length 8 instead of 64 (search)\n" in printed
+    assert "crossvalidate: training.batch_size 8 instead of 32 (tune)\n" in printed
+    assert "crossvalidate: tokenize.max_length 8 instead of 64 (tune)\n" in printed
     (run,) = mlflow.search_runs(search_all_experiments=True, output_format="list")
     assert run.data.params["batch_size"] == "8"
     assert run.data.params["overrides"] == "training.batch_size, tokenize.max_length"

@@ -117,9 +117,9 @@ def test_found_values_take_the_place_of_those_in_params(tmp_path, capsys):
     write_json(paths.best, FOUND)
     train.run(params, paths)
     printed = capsys.readouterr().out
-    assert "train: training.batch_size 8 instead of 32 (search)\n" in printed
-    assert "train: tokenize.max_length 12 instead of 32 (search)\n" in printed
-    assert printed.count("(search)") == 4
+    assert "train: training.batch_size 8 instead of 32 (tune)\n" in printed
+    assert "train: tokenize.max_length 12 instead of 32 (tune)\n" in printed
+    assert printed.count("(tune)") == 4
     assert read_json(paths.model("trained") / "overrides.json") == OVERRIDES
     described = read_json(paths.model("trained") / "torch/model.json")
     assert (described["hyperparameters"], described["max_length"]) == (FOUND, 12)
@@ -145,7 +145,7 @@ def test_found_values_take_the_place_of_those_in_params(tmp_path, capsys):
     write_json(paths.tokens / "tokens.json", {**META, "max_length": 12})
     write_json(paths.best, DEFAULTS)
     train.run(params, paths)
-    assert "(search)" not in capsys.readouterr().out
+    assert "(tune)" not in capsys.readouterr().out
     assert read_json(paths.model("trained") / "overrides.json") == []
     weights = [
         (tmp_path / name / "models/trained/torch/model.safetensors").read_bytes() for name in ("found", "written")

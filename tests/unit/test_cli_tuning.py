@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.tiny_search import write_checkout
-from textmill.cli import app
+from textmill.cli import app, tuning
 from textmill.search import setup
 from textmill.search.storage import VARIABLE
 from textmill.search.study import open_study
@@ -44,6 +44,14 @@ def test_trials_are_run_and_no_output_is_written(checkout):
     status, told = run("tune", "--join")
     assert status == 0, told
     assert "is continued: 2 of 3 trials finished, 1 missing." in told
+
+
+def test_a_storage_that_is_lost_after_the_trials_is_told(checkout, monkeypatch):
+    _, paths = checkout()
+    monkeypatch.setattr(tuning, "_work", lambda *_: paths.study_database.write_bytes(b"number,score\n" * 5000))
+    status, told = run("tune")
+    assert status == 1
+    assert "optuna.db cannot be used: " in told
 
 
 def test_joining_what_is_not_there_makes_no_study(checkout):

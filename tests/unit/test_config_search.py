@@ -251,6 +251,10 @@ def test_spaces_of_families_that_are_not_active_are_checked(load):
             r"tune\.sampler brute_force tries every value: tune\.space\.transformer\.learning_rate needs a step",
         ),
         ({"tune__pruner": "wilcoxon"}, r"tune: pruner wilcoxon compares the trainings of a trial: set repeats"),
+        (
+            {"tune__repeats": {"over": "seeds", "number": 2}, "tune__pruner": "wilcoxon"},
+            r"tune: pruner wilcoxon cannot stop a trial of 2 trainings, .*: set repeats\.number to 3 or more",
+        ),
         ({"tune__repeats": {"over": "seeds", "number": 3}}, r"tune: pruner median is for one training a trial"),
         ({"tune__repeats": {"over": "seeds", "number": 1}}, r"repeats: over: seeds does not go with number: 1"),
         (
@@ -264,6 +268,14 @@ def test_spaces_of_families_that_are_not_active_are_checked(load):
         (
             {"tune__objectives": ["quality", "latency_ms"], "tune__pruner": "none", "tune__sampler": "cmaes"},
             r"tune: sampler cmaes is for one objective",
+        ),
+        (
+            {"tune__objectives": ["latency_ms"]},
+            r"tune: pruner is median, but latency_ms does not change while a trial trains, .*: set it to none",
+        ),
+        (
+            {"tune__constraints": ["size_mb <= 5"], "tune__sampler": "cmaes"},
+            r"tune: sampler cmaes does not see constraints \(size_mb <= 5\), .*: set another sampler, such as tpe",
         ),
         (
             {"tune__objectives": ["quality", "size_mb"], "tune__pruner": "none"},

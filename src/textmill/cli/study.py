@@ -140,11 +140,12 @@ def _read_own(params: "Params", paths: "Paths") -> dict[str, Any]:
     from textmill.search.study import open_study
 
     if not setup.is_searched(params):
-        raise UserError(
-            f"Nothing is searched: tune.num_trials is {params.tune.num_trials}, and tune.space.{params.model.family} "
-            "has no key that is not pinned by tune.fixed. Set tune.num_trials above 0 and name keys; `textmill study "
-            "list` lists what was searched before."
+        reason = (
+            f"tune.fixed pins every key of tune.space.{params.model.family}"
+            if params.tune.num_trials
+            else "tune.num_trials is 0"
         )
+        raise UserError(f"Nothing is searched: {reason}. `textmill study list` lists what was searched before.")
     settings, tune = setup.study_settings(params, paths), params.tune
     _check_there(settings.storage)
     space, fixed = setup.family_space(params)

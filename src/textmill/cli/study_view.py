@@ -174,7 +174,7 @@ def _show_importances(console: Console, importances: Mapping[str, Any]) -> None:
 def _new_table(*columns: tuple[str, Literal["left", "right"]]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     for heading, justify in columns:
-        table.add_column(heading, justify=justify, no_wrap=True)
+        table.add_column(Text(_clean(heading)), justify=justify, no_wrap=True)
     return table
 
 

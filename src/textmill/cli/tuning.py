@@ -43,17 +43,20 @@ def tune(
 
     from textmill.search import setup
     from textmill.search.samplers import tell_exhausted
+    from textmill.search.storage_errors import telling
     from textmill.search.study import open_study
 
     if not setup.is_searched(params):
         raise UserError(_tell_nothing(params))
     settings = setup.study_settings(params, paths)
     study = open_study(settings, create=not join)
-    typer.echo(_tell_start(study, settings, params.tune.num_trials))
-    _work(params, paths, settings, study, workers or params.tune.workers)
-    finished = _count(study)["finished"]
+    with telling(settings.storage):
+        typer.echo(_tell_start(study, settings, params.tune.num_trials))
+        _work(params, paths, settings, study, workers or params.tune.workers)
+        finished = _count(study)["finished"]
+        exhausted = tell_exhausted(study, *setup.family_space(params))
     end = "" if finished >= params.tune.num_trials else "The time is up; the same command goes on. "
-    if exhausted := tell_exhausted(study, *setup.family_space(params)):
+    if exhausted:
         end = f"{exhausted.capitalize()}. "
     typer.echo(
         f"{finished} of {params.tune.num_trials} trials are finished. {end}`dvc repro tune` writes "

@@ -9,6 +9,8 @@ from textmill.config.base import Count, Positive, Section
 from textmill.config.dimensions import Space, Values
 
 Metric = Literal["quality", "loss", "latency_ms", "size_mb"]
+UNTRAINED = ("latency_ms", "size_mb")  # those that training does not change
+FEWEST_COMPARED = 3  # trainings of a trial, the last of which the Wilcoxon test can spare
 CONSTRAINT = re.compile(rf"({'|'.join(get_args(Metric))}) *(<=|>=) *([0-9]+(?:\.[0-9]+)?)")
 
 
@@ -79,7 +81,8 @@ class Tune(Section):
         "every value of a finite space once."
     )
     pruner: Literal["median", "successive_halving", "hyperband", "wilcoxon", "none"] = Field(
-        description="What stops a trial that lags behind; wilcoxon is for repeats."
+        description="What stops a trial that lags behind; wilcoxon is for three or more repeats, and none for several "
+        "objectives and for those that training does not change."
     )
     objectives: Annotated[list[Metric], Field(min_length=1)] = Field(
         description="What is searched for: quality (the task's score on validation), loss, latency_ms, size_mb. "
@@ -104,21 +107,42 @@ class Tune(Section):
     )
 
     @model_validator(mode="after")
-    def _parts_go_together(self) -> "Tune":
-        repeated = self.repeats.over != "none"
+    def _objectives_go_together(self) -> "Tune":
         if len(set(self.objectives)) < len(self.objectives):
             raise ValueError(f"objectives ({', '.join(self.objectives)}) names one twice")
-        if len(self.objectives) > 1 and self.pruner != "none":
+        if len(self.objectives) > 1 and self.choice.prefer not in self.objectives:
+            raise ValueError(f"choice.prefer ({self.choice.prefer}) must be one of objectives")
+        if self.sampler == "cmaes" and len(self.objectives) > 1:
+            raise ValueError("sampler cmaes is for one objective: set another sampler, or search under constraints")
+        if self.sampler == "cmaes" and self.constraints:
+            raise ValueError(
+                f"sampler cmaes does not see constraints ({', '.join(self.constraints)}), and would go on to propose "
+                "what breaks them: set another sampler, such as tpe, or constraints to []"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _pruner_can_stop_trials(self) -> "Tune":
+        if self.pruner == "none":
+            return self
+        repeated = self.repeats.over != "none"
+        if len(self.objectives) > 1:
             raise ValueError(
                 f"pruner is {self.pruner}, but with several objectives ({', '.join(self.objectives)}) no trial can be "
                 "pruned: set it to none, or search one objective under constraints"
             )
-        if len(self.objectives) > 1 and self.sampler == "cmaes":
-            raise ValueError("sampler cmaes is for one objective: set another sampler, or search under constraints")
-        if len(self.objectives) > 1 and self.choice.prefer not in self.objectives:
-            raise ValueError(f"choice.prefer ({self.choice.prefer}) must be one of objectives")
+        if self.objectives[0] in UNTRAINED:
+            raise ValueError(
+                f"pruner is {self.pruner}, but {self.objectives[0]} does not change while a trial trains, so that no "
+                "trial can be pruned: set it to none"
+            )
         if self.pruner == "wilcoxon" and not repeated:
             raise ValueError("pruner wilcoxon compares the trainings of a trial: set repeats to several seeds or folds")
-        if repeated and self.pruner not in ("wilcoxon", "none"):
+        if self.pruner == "wilcoxon" and self.repeats.number < FEWEST_COMPARED:
+            raise ValueError(
+                f"pruner wilcoxon cannot stop a trial of {self.repeats.number} trainings, for one alone tells it "
+                f"nothing: set repeats.number to {FEWEST_COMPARED} or more, or pruner to none"
+            )
+        if repeated and self.pruner != "wilcoxon":
             raise ValueError(f"pruner {self.pruner} is for one training a trial; with repeats set wilcoxon or none")
         return self

@@ -85,7 +85,7 @@ def overrides(params: "Params", values: Mapping[str, Any]) -> list[dict[str, Any
 
 def tell_override(change: Mapping[str, Any]) -> str:
     """One of `overrides` in words."""
-    return f"{change['key']} {say(change['used'])} instead of {say(change['written'])} (search)"
+    return f"{change['key']} {say(change['used'])} instead of {say(change['written'])} (tune)"
 
 
 def _check_space(params: "Params", family: str, known: Mapping[str, Any]) -> None:

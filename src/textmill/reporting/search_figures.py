@@ -84,6 +84,7 @@ def _draw(record: Mapping[str, Any], study: "optuna.Study", figure: str) -> Iter
     if complete and searched:
         told = f"The {figure} against one key at a time; early trials are orange, late ones green."
         slices = visualization.plot_slice(study, params=sorted(searched), **of_first)
+        slices.update_xaxes(nticks=3, selector={"type": "log"})  # there is no room for 2 and 5 of each decade
         yield _tell("slices", "Slices", told, slices, _PIXELS_A_KEY * len(searched))
     if any(trial["started"] for trial in record["trials"]):
         timeline = visualization.plot_timeline(study)

@@ -57,17 +57,23 @@ def _choose(trials: Sequence[FrozenTrial], space: Space, fixed: Mapping[str, Any
         return first
     taken = {repeated for repeated, _ in claims}
     for trial in trials:
-        if trial.number not in taken and _is_owed(trial):
+        if trial.number not in taken and _is_owed(trial) and not _is_second(trial, trials):
             return trial.number, _values_to_repeat(trial, space, fixed)
     return None, {}
 
 
 def _claims(trials: Sequence[FrozenTrial]) -> list[Claim]:
-    return [
-        (trial.user_attrs.get(RETRY_OF), trial.system_attrs.get(_FIXED, {}))
-        for trial in trials
-        if trial.user_attrs.get(STOPPED) != SURPLUS
-    ]
+    return [_claim_of(trial) for trial in trials if trial.user_attrs.get(STOPPED) != SURPLUS]
+
+
+def _claim_of(trial: FrozenTrial) -> Claim:
+    return trial.user_attrs.get(RETRY_OF), trial.system_attrs.get(_FIXED, {})
+
+
+def _is_second(trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> bool:
+    """Whether an older trial claimed the same, and this one's process was killed before it saw so."""
+    mine = _claim_of(trial)
+    return mine != (None, {}) and mine in _claims(trials[: trial.number])
 
 
 def _is_owed(trial: FrozenTrial) -> bool:

@@ -141,7 +141,6 @@ class TrialObjective:
 
     def _measure(self, trial: Trial, values: Mapping[str, Any]) -> dict[str, float]:
         clock = Clock(self.measuring.deadline)
-        trial.set_user_attr(EPOCHS, 0.0)
         try:
             plan = self.plan(values, 0)
             figures = self._measure_untrained(trial, plan)
@@ -159,7 +158,7 @@ class TrialObjective:
             self._untrained = measure_model(plan.model, plan.data, wanted)
             self._measured = plan.model, plan.data.max_length
         figures = dict(self._untrained)
-        if broken := self._judge(trial, figures):
+        if figures and (broken := self._judge(trial, figures)):
             trial.set_user_attr(OVER_LIMIT, ", ".join(broken))
             raise optuna.TrialPruned
         return figures

@@ -95,8 +95,10 @@ def standard_error(metric: str, score: float, documents: Sequence[int]) -> float
 
     Macro-F1 is taken for a mean over C classes of shares, each of its own n_c documents:
     s (1 - s) / C^2 * (1/n_1 + ... + 1/n_C), which is the binomial s (1 - s) / n where the classes are equally large.
-    R²: 4 R² (1 - R²)² / n (Olkin and Finn, Correlations Redux, 1995), and at least (1 - R²)² / n², where R² is near 0.
-    Loss: loss² / n, for the loss of a document spreads about as widely as its mean, like an exponential variable.
+    R²: 4 R² (1 - R²)² / n (Olkin and Finn, Correlations Redux, 1995), and at least 2 (1 - R²)² / n², where R² is near 0
+    and n R² has a chi-squared distribution of one degree of freedom.
+    Loss: loss² / n, for the loss of a document spreads about as widely as its mean, like an exponential variable; that
+    of a model that is seldom wrong spreads more widely, which makes the outlook a hopeful one.
 
     Args:
         metric: f1_macro, r2, loss, or another that has none.
@@ -109,7 +111,7 @@ def standard_error(metric: str, score: float, documents: Sequence[int]) -> float
     num_documents = max(sum(documents), 1)
     if metric == "r2":
         explained = min(max(score, 0.0), 1.0)
-        return (1 - explained) * max(2 * math.sqrt(explained / num_documents), 1 / num_documents)
+        return (1 - explained) * max(2 * math.sqrt(explained / num_documents), math.sqrt(2) / num_documents)
     return abs(score) / math.sqrt(num_documents) if metric == "loss" else None
 
 

@@ -4,6 +4,7 @@ import importlib.util
 import os
 import random
 import time
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -36,6 +37,13 @@ _SESSION = {
     "tcp_keepalives_idle": 30,
     "tcp_keepalives_interval": 10,
     "tcp_keepalives_count": 3,
+}
+# The same for us: a server that the network no longer reaches is given up, in seconds and (the last) milliseconds.
+_CONNECTION = {
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
 }
 
 
@@ -122,7 +130,25 @@ def _open_journal(url: str) -> JournalStorage:
     """Lines of JSON: of Optuna's journals, only the one in Redis keeps a pickle."""
     file = Path(url.removeprefix("journal:///"))
     check_journal(file)
-    return JournalStorage(JournalFileBackend(str(file)))
+    return JournalStorage(_Journal(str(file)))
+
+
+class _Journal(JournalFileBackend):
+    """Whose errors (a full disk, a damaged line, a lock that was taken away) are known as the storage's."""
+
+    def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
+        try:
+            yield from super().read_logs(log_number_from)
+        except OSError as error:
+            raise StorageInternalError(str(error)) from None
+        except ValueError as error:
+            raise StorageInternalError(f"the file is corrupt: {error}") from None
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        try:
+            super().append_logs(logs)
+        except (OSError, RuntimeError) as error:
+            raise StorageInternalError(str(error)) from None
 
 
 def _open_server(url: str, patience_s: float) -> RDBStorage:
@@ -131,6 +157,7 @@ def _open_server(url: str, patience_s: float) -> RDBStorage:
         raise unusable(url, f"its driver {driver} is not installed", _DRIVERS[base][1])
     arguments: dict[str, Any] = {"connect_timeout": max(2, round(patience_s))}
     if base == "postgresql":
+        arguments |= _CONNECTION
         arguments["options"] = " ".join(f"-c {name}={value}" for name, value in _SESSION.items())
     elif driver == "pymysql":
         arguments |= {"read_timeout": 60, "write_timeout": 60}

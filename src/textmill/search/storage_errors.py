@@ -47,7 +47,7 @@ class StorageUnusable(UserError):
 
 def hide_password(text: str) -> str:
     """A url, or a text with urls, without passwords: those before the host, and those among the options."""
-    text = re.sub(r"://([^:/@\s]*):\S*@", r"://\1:***@", text)
+    text = re.sub(r":(?!//)\S*@", ":***@", text)  # also where the scheme is forgotten or misspelt
     return re.sub(r"(?i)\b(\w*passw\w*)=[^&\s]*", r"\1=***", text)
 
 

@@ -118,8 +118,9 @@ def _check_same(study: optuna.Study, settings: StudySettings) -> None:
             f"{where} has the directions {', '.join(found)}; tune.objectives ({', '.join(settings.objectives)}) needs "
             f"{', '.join(wanted)}. {way_out}"
         )
+    has_trials = bool(study.get_trials(deepcopy=False))  # read first: who makes trials has declared before
     declared = study.user_attrs.get(DECLARED)
-    if declared is None and study.get_trials(deepcopy=False):
+    if declared is None and has_trials:
         raise IncompatibleStudy(f"{where} has trials, but was not made by textmill. {way_out}")
     if declared is not None and (apart := differences(declared, settings.declared)):
         raise IncompatibleStudy(f"{where} searches something else: {_list(apart)} (there -> here). {way_out}")

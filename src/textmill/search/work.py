@@ -4,6 +4,7 @@ import math
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -103,12 +104,12 @@ class _Worker:
         if self._is_exhausted(trials) and not any(trial.state == TrialState.RUNNING for trial in trials):
             return True
         failed = [trial for trial in trials[self.num_before :] if trial.state == TrialState.FAIL]
-        errors = [f"Trial {trial.number}: {trial.user_attrs[ERROR]}" for trial in failed if ERROR in trial.user_attrs]
-        if len(errors) >= self.limits.max_failures:
+        failed = [trial for trial in failed if ERROR in trial.user_attrs]
+        if len(failed) >= self.limits.max_failures:
             raise TooManyFailures(
-                f"{len(errors)} trials of study {self.study.study_name} ended with an error, which is what "
-                f"tune.max_failures allows. {' '.join(errors)} What is finished is kept. Narrow tune.space, or raise "
-                "tune.max_failures."
+                f"{len(failed)} trials of study {self.study.study_name} ended with an error, which is what "
+                f"tune.max_failures allows. {_tell_errors(failed)} What is finished is kept. Narrow tune.space, or "
+                "raise tune.max_failures."
             )
         return False
 
@@ -138,7 +139,8 @@ class _Worker:
         except OutOfTime:
             retire(self.study, trial, OUT_OF_TIME)
         except (KeyboardInterrupt, SystemExit):
-            retire(self.study, trial, INTERRUPTED)
+            with suppress(Exception):  # a storage that is away must not stop the interrupt: others see that we are gone
+                retire(self.study, trial, INTERRUPTED)
             raise
         finally:
             self.watch.current = None
@@ -177,6 +179,17 @@ class _Worker:
                 raise OutOfTime
             time.sleep(_POLL_S)
             self.watch.retire_dead()
+
+
+def _tell_errors(failed: Sequence[FrozenTrial]) -> str:
+    """Each error once, with the trials that it ended."""
+    numbers: dict[str, list[str]] = {}
+    for trial in failed:
+        numbers.setdefault(trial.user_attrs[ERROR], []).append(str(trial.number))
+    return " ".join(
+        f"Trial{'s' if len(found) > 1 else ''} {', '.join(found)}: {error.rstrip('.')}."
+        for error, found in numbers.items()
+    )
 
 
 def _copy(trial: Trial, twin: FrozenTrial) -> Sequence[float]:

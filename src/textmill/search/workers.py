@@ -26,6 +26,7 @@ from textmill.search.study import StudySettings, open_study
 
 _POLL_S = 1.0
 _FAREWELL_S = 20  # for a worker to give its trial back, before it is killed
+_LONGEST = 10_000  # characters of what ended a worker: a pipe holds so much before it is read
 _INTERRUPTED = 130  # exit code of a process that was asked to end, as shells have it
 
 
@@ -72,7 +73,7 @@ def run(
         try:
             follower.look()
             if num_workers == 1:
-                run_trials(params, paths, study, deadline=deadline, on_trial=follower, progress=watching.name)
+                run_trials(params, paths, study, deadline=deadline, on_trial=follower.glance, progress=watching.name)
             else:
                 _Crew((params, paths, settings, deadline), num_workers, follower).work()
             follower.look()
@@ -87,8 +88,13 @@ class _Follower:
         self.study, self.watching = study, watching
         self._told: set[int] = set()
 
-    def __call__(self, _: FrozenTrial) -> None:
-        self.look()
+    def glance(self, _: FrozenTrial | None = None) -> None:
+        """Look, unless the storage is away: how long it is waited for, the workers know."""
+        try:
+            self.look()
+        except Exception as error:
+            if not is_of_storage(error):
+                raise
 
     def look(self) -> list[FrozenTrial]:
         """Tell of the trials that have ended since, and return them."""
@@ -117,18 +123,16 @@ class _Crew:
                 wait([member.sentinel for member in self.members], timeout=_POLL_S)
                 for member in [member for member in self.members if member.exitcode is not None]:
                     self._see_off(member)
-                try:
-                    self.follower.look()
-                except Exception as error:
-                    if not is_of_storage(error):  # which is away: how long it is waited for, the workers know
-                        raise
+                self.follower.glance()
         finally:
             self._end()
 
     def _start(self) -> None:
         context, num_threads = get_context("spawn"), max(1, num_cores() // self.size)
         receiver, sender = context.Pipe(duplex=False)
-        member = context.Process(target=_work_there, args=(*self.order, num_threads, os.getpid(), sender))
+        # As a daemon, it is ended at our exit, should an interrupt come before it is one of the members.
+        arguments = (*self.order, num_threads, os.getpid(), sender)
+        member = context.Process(target=_work_there, args=arguments, daemon=True)
         with born_quiet(OMP_NUM_THREADS=str(num_threads)):  # is read when torch is imported
             member.start()
         sender.close()
@@ -139,7 +143,7 @@ class _Crew:
         receiver = self.members.pop(member)
         try:
             kind, told = receiver.recv()
-        except EOFError:
+        except (EOFError, OSError):  # nothing, or not all of it
             kind, told = None, ""
         receiver.close()
         if kind is not None:
@@ -193,9 +197,10 @@ def _work_there(
     except (KeyboardInterrupt, SystemExit):
         raise SystemExit(_INTERRUPTED) from None
     except UserError as error:
-        sender.send((type(error), str(error)))
+        sender.send((type(error), str(error)[:_LONGEST]))
     except Exception:
-        sender.send((WorkerFailed, f"Worker {os.getpid()} ended with an error.\n{traceback.format_exc()}"))
+        told = traceback.format_exc()[-_LONGEST:]
+        sender.send((WorkerFailed, f"Worker {os.getpid()} ended with an error.\n{told}"))
 
 
 def _tell_interrupted(study: optuna.Study, num_trials: int) -> str:

@@ -20,7 +20,7 @@ def log_trials(parent: Any, trials: Sequence[dict[str, Any]]) -> None:
         trials: as `search.describe.describe` tells them.
     """
     import mlflow
-    from mlflow.entities import Metric, Param, RunTag
+    from mlflow.entities import Metric, Param
 
     client, parent_id = mlflow.MlflowClient(), parent.info.run_id
     ended = [trial for trial in trials if trial["state"] in _STATUS and trial["values"]]
@@ -33,20 +33,15 @@ def log_trials(parent: Any, trials: Sequence[dict[str, Any]]) -> None:
         started = int(1000 * datetime.fromisoformat(trial["started"]).timestamp())
         stopped = started + int(1000 * (trial["seconds"] or 0))
         if run_id is None:
-            tags = {"mlflow.parentRunId": parent_id, "textmill.trial": number}
+            told = {key: trial[key] for key in ("state", "error", "stopped", "copy_of", "retry_of", "worker")}
+            tags = {f"textmill.{key}": str(value)[:_TAG_CHARACTERS] for key, value in told.items() if value is not None}
+            tags |= {"mlflow.parentRunId": parent_id, "textmill.trial": number}
             new = client.create_run(parent.info.experiment_id, started, tags, run_name=f"trial-{number}")
             run_id = new.info.run_id
         figures = {name: trial[name] for name in ("score", "seconds", "epochs") if trial[name] is not None}
         metrics = [Metric(name, value, stopped, 0) for name, value in {**figures, **trial["figures"]}.items()]
         metrics += [Metric("validation_score", value, stopped, step) for step, value in trial["reports"]]
-        told = {key: trial[key] for key in ("state", "error", "stopped", "copy_of", "retry_of", "worker")}
-        tags = {f"textmill.{key}": str(value)[:_TAG_CHARACTERS] for key, value in told.items() if value is not None}
-        client.log_batch(
-            run_id,
-            metrics,
-            [Param(name, str(value)) for name, value in trial["values"].items()],
-            [RunTag(name, value) for name, value in tags.items()],
-        )
+        client.log_batch(run_id, metrics, [Param(name, str(value)) for name, value in trial["values"].items()])
         client.set_terminated(run_id, _STATUS[trial["state"]], end_time=stopped)
 
 

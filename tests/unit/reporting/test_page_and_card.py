@@ -333,7 +333,7 @@ def test_a_shorter_length_that_was_found_is_the_models(run: Paths) -> None:
         page, card = render_page(facts_of(run), run), render_card(facts_of(run), run)
     finally:
         described.unlink()
-    assert "A document keeps its first 64 tokens, of which the model reads 32 (found by the search)." in page
+    assert "A document keeps its first 64 tokens, of which the model reads 32 (set by tune)." in page
     assert "truncated at 32 tokens</dt><dd>51.0" in page
     assert "Texts longer than 32 tokens are cut; that was so for 51.0" in card
 

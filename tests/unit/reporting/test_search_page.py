@@ -112,6 +112,15 @@ def test_one_objective_has_all_figures_but_the_front() -> None:
     assert len(drawn["reports"]["data"]) == 10
 
 
+def test_a_slice_over_decades_has_few_marks() -> None:
+    record = record_of(["quality"])
+    rate = FloatDistribution(0.01, 1.0, log=True)
+    record["distributions"] = {"learning_rate": json.loads(distribution_to_json(rate))}
+    record["trials"] = record["trials"][1:]
+    axis = figures(render_search_page("tiny", record, "macro-F1"))["slices"]["layout"]["xaxis"]
+    assert (axis["type"], axis["nticks"]) == ("log", 3)
+
+
 @pytest.mark.parametrize("number", [2, 3, 4])
 def test_several_objectives_have_a_front(number: int) -> None:
     objectives = ["quality", "size_mb", "latency_ms", "loss"][:number]

@@ -60,7 +60,7 @@ def test_a_rare_class_widens_it() -> None:
     assert standard_error("f1_macro", 0.8, [100, 100, 0]) == equal, "a class without a document has no F1"
 
 
-@pytest.mark.parametrize(("explained", "size"), [(0.5, 400), (0.9, 200)])
+@pytest.mark.parametrize(("explained", "size"), [(0.5, 400), (0.9, 200), (0.0, 200)])
 def test_the_error_of_r2_is_what_samples_show(explained: float, size: int) -> None:
     generator = np.random.default_rng(0)
     truth = generator.normal(size=(4000, size))

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import optuna
 import pytest
-from optuna.storages.journal import JournalFileBackend
 from optuna.storages.journal._base import BaseJournalSnapshot
 from optuna.trial import TrialState
 
@@ -22,7 +21,7 @@ from tests.search_servers import PASSWORD, free_port, postgres
 from textmill.paths import Paths
 from textmill.search import storage
 from textmill.search.storage import StorageUnusable, open_storage, storage_url
-from textmill.search.storage_errors import hide_password
+from textmill.search.storage_errors import hide_password, telling
 
 PATIENCE_S = 6.0  # a third of it for servers
 
@@ -99,6 +98,8 @@ def test_urls_of_no_known_form(paths, written):
         ),
         ("postgresql://me@host/x", "postgresql://me@host/x"),
         ("grpc://host:13000", "grpc://host:13000"),
+        ("postgresql:/me:secret@host/x", "postgresql:***@host/x"),
+        ("me:secret@host/x", "me:***@host/x"),
         ("sqlite:////a/b.db", "sqlite:////a/b.db"),
     ],
 )
@@ -115,8 +116,23 @@ def test_files_are_made_and_opened_again(tmp_path, form):
     assert found.value == 0.5
 
 
-def test_the_journal_reads_no_pickle():
-    assert not issubclass(JournalFileBackend, BaseJournalSnapshot)  # the one that Optuna's storage unpickles
+def test_the_journal_reads_no_pickle(tmp_path):
+    backend = open_storage(f"journal:///{tmp_path}/a.log")._backend
+    assert not isinstance(backend, BaseJournalSnapshot)  # the one that Optuna's storage unpickles
+
+
+def test_a_journal_that_is_spoilt_while_it_is_open_is_told(tmp_path):
+    url, file = f"journal:///{tmp_path}/a.log", tmp_path / "a.log"
+    study = optuna.create_study(storage=open_storage(url))
+    with file.open("ab") as lines:
+        lines.write(b"oops\noops\n")
+    with pytest.raises(StorageUnusable, match=r"the file is corrupt: .* Put a backup"), telling(url):
+        study.get_trials()
+    file.unlink()
+    file.mkdir()
+    for change in (study.ask, study.get_trials):
+        with pytest.raises(StorageUnusable, match="Is a directory"), telling(url):
+            change()
 
 
 @pytest.mark.parametrize("form", ["sqlite:///{}/a.db", "journal:///{}/a.log"])

@@ -201,6 +201,24 @@ def test_a_kill_before_the_first_value_loses_no_trial(tmp_path, calls):
     assert [trial.params for trial in finished(study)] == [trial.params for trial in finished(other)]
 
 
+def test_a_kill_before_a_worker_sees_that_another_took_the_same_doubles_nothing(tmp_path, calls):
+    study = open_study(f"sqlite:///{tmp_path}/study.db")
+    for repeated in (None, 0):  # of the defaults, and of a retry
+        first = claim(study, SPACE, {}, 3)
+        assert first.user_attrs.get(RETRY_OF) == repeated
+        suggest(first, SPACE, {})
+        made = study.trials[first.number]
+        attributes = {"user_attrs": made.user_attrs, "system_attrs": made.system_attrs}
+        second = optuna.create_trial(state=TrialState.RUNNING, **attributes)
+        abandon(optuna.Trial(study, study._storage.create_new_trial(study._study_id, second)))
+        abandon(first)
+        assert len(Watch(study, 60.0).retire_dead()) == 2
+    work(study, Sleep(calls), SPACE, {}, limits(3))
+    assert len({trial.params["x"] for trial in finished(study)}) == len(read_calls(calls)) == 3
+    repeated = [trial.user_attrs[RETRY_OF] for trial in study.trials[4:] if RETRY_OF in trial.user_attrs]
+    assert repeated == [2], "the younger of two that claim the same is not owed"
+
+
 def abandon(trial):
     """As a process leaves its trial that is killed."""
     worker = {**trial.user_attrs["worker"], "pid": dead_pid()}
@@ -233,13 +251,29 @@ def test_an_error_is_recorded_and_does_not_stop_the_study(url, calls):
     assert not any(STOPPED in trial.user_attrs or RETRY_OF in trial.user_attrs for trial in study.trials)
 
 
+def test_a_sampler_that_fails_is_an_error_of_the_trial(url, calls, monkeypatch):
+    study = open_study(url)
+    sample = study.sampler.sample_relative
+
+    def fail_second(study, trial, search_space):
+        if trial.number == 1:
+            raise ZeroDivisionError("no such matrix")
+        return sample(study, trial, search_space)
+
+    monkeypatch.setattr(study.sampler, "sample_relative", fail_second)
+    work(study, Sleep(calls), SPACE, {}, limits(2))
+    assert states(study) == ["COMPLETE", "FAIL", "COMPLETE"]
+    assert study.trials[1].user_attrs[ERROR] == "no such matrix"
+    assert RETRY_OF not in study.trials[2].user_attrs
+
+
 def test_the_study_stops_at_too_many_errors_and_goes_on_later(url, calls):
     def fail(trial, values):
         raise ZeroDivisionError
 
     study = open_study(url)
     work(study, Sleep(calls), SPACE, {}, limits(1))
-    with pytest.raises(TooManyFailures, match=r"2 trials.*tune\.max_failures.*Trial 2: ZeroDivisionError.*Narrow"):
+    with pytest.raises(TooManyFailures, match=r"2 trials.*max_failures allows\. Trials 1, 2: ZeroDivisionError\. What"):
         work(study, fail, SPACE, {}, limits(3, max_failures=2))
     assert states(study) == ["COMPLETE", "FAIL", "FAIL"]
     work(study, Sleep(calls), SPACE, {}, limits(3, max_failures=2))
@@ -378,6 +412,20 @@ def test_ctrl_c_gives_the_trial_back(url, calls):
     assert study.trials[0].user_attrs[STOPPED] == INTERRUPTED
     work(study, Sleep(calls), SPACE, {}, limits(2))
     assert study.trials[1].params == study.trials[0].params and len(finished(study)) == 2
+
+
+def test_an_interrupt_is_not_lost_while_the_storage_is_away(tmp_path, monkeypatch):
+    study = open_study(f"sqlite:///{tmp_path}/study.db")
+
+    def refuse(*arguments, **keywords):
+        raise StorageInternalError("connection refused")
+
+    def interrupt(trial, values):
+        monkeypatch.setattr(study._storage, "set_trial_user_attr", refuse)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        work(study, interrupt, SPACE, {}, limits(2))
 
 
 def test_a_storage_that_is_away_for_a_moment_costs_no_trial(url, calls, monkeypatch):

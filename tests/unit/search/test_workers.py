@@ -6,6 +6,7 @@ import subprocess
 import threading
 from collections import Counter
 from contextlib import suppress
+from dataclasses import replace
 
 import psutil
 import pytest
@@ -16,7 +17,7 @@ from textmill.search import setup, workers
 from textmill.search.claims import FINISHED
 from textmill.search.liveness import RETRY_OF, STOPPED, WORKER
 from textmill.search.storage_errors import StorageUnusable
-from textmill.search.study import open_study
+from textmill.search.study import IncompatibleStudy, open_study
 from textmill.search.work import INTERRUPTED, TooManyFailures
 
 
@@ -144,12 +145,13 @@ def test_a_worker_that_is_killed_is_replaced_and_its_trial_run_again(tmp_path):
 
 @pytest.mark.slow
 def test_workers_that_are_always_killed_are_not_replaced_for_ever(tmp_path):
-    search = Search(tmp_path, num_trials=4, epochs=30, max_failures=2)
+    search = Search(tmp_path, num_trials=4, epochs=5000, pruner="none", max_failures=2)  # none ends before its kill
 
     def kill_all(trials):
         for trial in trials:
-            if not trial.state.is_finished() and psutil.pid_exists(pid := trial.user_attrs[WORKER]["pid"]):
-                os.kill(pid, signal.SIGKILL)
+            if not trial.state.is_finished():
+                with suppress(ProcessLookupError):
+                    os.kill(trial.user_attrs[WORKER]["pid"], signal.SIGKILL)
 
     with pytest.raises(workers.WorkersDied, match=r"2 workers were killed \(SIGKILL"):
         search.run(2, show=kill_all)
@@ -168,14 +170,27 @@ def test_an_error_of_a_worker_is_passed_on(tmp_path):
     assert not workers_of(psutil.Process())
 
 
+def num_training(study):
+    return sum(bool(trial.intermediate_values) for trial in study.trials if not trial.state.is_finished())
+
+
+@pytest.mark.slow
+def test_the_words_of_a_worker_are_no_longer_than_what_a_pipe_holds(tmp_path):
+    """They are read when it has ended; it would wait for ever to get rid of more."""
+    search = Search(tmp_path)
+    wrong = replace(search.settings, declared={**search.settings.declared, "inputs": {"x" * 100_000: "1"}})
+    assert search.study.user_attrs
+    with pytest.raises(IncompatibleStudy, match="searches something else"):
+        workers.run(search.params, search.paths, wrong, search.study, 2, workers.Watching())
+
+
 @pytest.mark.slow
 def test_workers_end_with_what_started_them(tmp_path):
-    search = Search(tmp_path, num_trials=6, epochs=60, pruner="none")
+    search = Search(tmp_path, num_trials=6, epochs=60, reports_per_epoch=1, pruner="none")
     endings = [(os.kill, signal.SIGKILL), (os.killpg, signal.SIGINT), (os.kill, signal.SIGTERM)]
     for end, sent in endings:
         process = search.start("--workers", "2")
-        before = len(search.study.trials)
-        wait_until(lambda: len(search.study.trials) >= before + 2, "no trial starts", 120)  # noqa: B023
+        wait_until(lambda: num_training(search.study) == 2, "no trials start", 120)
         crew = workers_of(process)
         assert len(crew) == 2
         end(process.pid, sent)

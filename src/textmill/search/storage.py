@@ -127,7 +127,7 @@ def _open_sqlite(url: str, patience_s: float) -> RDBStorage:
 
 
 def _open_journal(url: str) -> JournalStorage:
-    """Lines of JSON: of Optuna's journals, only the one in Redis keeps a pickle."""
+    """Lines of JSON: only Optuna's journal in Redis keeps pickles, and we open none."""
     file = Path(url.removeprefix("journal:///"))
     check_journal(file)
     return JournalStorage(_Journal(str(file)))

@@ -76,7 +76,6 @@ def test_one_worker_is_this_process(tmp_path):
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
 def test_an_interrupt_gives_the_trial_back(tmp_path, sent):
     search = Search(tmp_path, num_trials=2, epochs=20, reports_per_epoch=1, pruner="none")
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs are born deaf to it
     own_handlers = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
 
     def interrupt_soon(trial):

@@ -59,8 +59,7 @@ def test_a_worker_that_is_killed_is_told():
 
 
 PARENT = """
-import signal, sys, time
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job would ignore it
+import sys, time
 sys.path[:0] = [{root!r}, {src!r}]
 from functools import partial
 from textmill.data.cleaning.worker_pool import map_in_order

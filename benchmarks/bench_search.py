@@ -2,7 +2,7 @@
 
 python -m benchmarks.bench_search --part overhead    about 2 minutes
 python -m benchmarks.bench_search --part hyperband   about 6 minutes
-python -m benchmarks.bench_search --part workers     about 4 minutes
+python -m benchmarks.bench_search --part workers     about 6 minutes
 
 overhead   seconds of stage tune for each trial beyond `fit`: sampler, storage, MLflow, and the outputs at the end;
            start-up, to the first training, is told apart
@@ -167,37 +167,42 @@ def search(
     return trace
 
 
-def compare_workers(clone: Path, num_trials: int, epochs: int) -> dict[str, Any]:
-    """Trials a minute of one and of two workers."""
+def compare_workers(clone: Path, num_trials: int, epochs: int, num_rounds: int) -> dict[str, Any]:
+    """Trials a minute of one and of two workers, in turns: the speed of a virtual machine wanders."""
+    os.environ["OMP_NUM_THREADS"] = "1"
+    values = {"tune.num_trials": num_trials, "tune.epochs": epochs, "tune.sampler": "random", "tune.pruner": "none"}
+    rates: dict[int, list[float]] = {1: [], 2: []}
+    for number in range(num_rounds):
+        for workers in (1, 2) if number % 2 == 0 else (2, 1):
+            begin_anew(clone, {**values, "tune.workers": workers})
+            run(clone, sys.executable, "-m", "pipeline.tune")
+            rates[workers].append(round(60 * num_trials / _seconds_of_trials(clone), 2))
+            print(f"{workers} at work: {rates[workers][-1]} trials a minute", flush=True)
+    return {
+        "num_trials": num_trials,
+        "epochs_of_a_trial": epochs,
+        "trials_per_minute": {"one_worker": rates[1], "two_workers": rates[2]},
+        "two_to_one": round(statistics.mean(rates[2]) / statistics.mean(rates[1]), 2),
+    }
+
+
+def _seconds_of_trials(clone: Path) -> float:
+    """From the first trial's start to the last one's end."""
     import optuna
 
-    os.environ["OMP_NUM_THREADS"] = "1"
-    figures: dict[str, Any] = {"num_trials": num_trials, "epochs_of_a_trial": epochs}
-    values = {"tune.num_trials": num_trials, "tune.epochs": epochs, "tune.sampler": "random", "tune.pruner": "none"}
-    for workers, name in ((1, "one_worker"), (2, "two_workers")):
-        begin_anew(clone, {**values, "tune.workers": workers})
-        start = time.perf_counter()
-        run(clone, sys.executable, "-m", "pipeline.tune")
-        stage_s = time.perf_counter() - start
-        (study,) = optuna.get_all_study_names(storage := f"sqlite:///{clone}/optuna.db")
-        trials = optuna.load_study(study_name=study, storage=storage).trials
-        ended, began = [t.datetime_complete for t in trials], [t.datetime_start for t in trials]
-        seconds = (max(filter(None, ended)) - min(filter(None, began))).total_seconds()
-        figures[name] = {
-            "trials_per_minute": round(60 * num_trials / seconds, 2),
-            "seconds": round(seconds, 1),
-            "stage_s": round(stage_s, 1),
-        }
-    rates = [figures[name]["trials_per_minute"] for name in ("one_worker", "two_workers")]
-    return {**figures, "two_to_one": round(rates[1] / rates[0], 2)}
+    (study,) = optuna.get_all_study_names(storage := f"sqlite:///{clone}/optuna.db")
+    trials = optuna.load_study(study_name=study, storage=storage).trials
+    ended, began = [t.datetime_complete for t in trials], [t.datetime_start for t in trials]
+    return (max(filter(None, ended)) - min(filter(None, began))).total_seconds()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--part", choices=["overhead", "hyperband", "workers"], required=True)
-    parser.add_argument("--trials", type=int, help="of a search; 20 for overhead, 27 for hyperband, 24 for workers")
+    parser.add_argument("--trials", type=int, help="of a search; 20 for overhead, 27 for hyperband, 16 for workers")
     parser.add_argument("--epochs", type=int, default=9, help="of a trial, for hyperband and workers")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="for hyperband")
+    parser.add_argument("--rounds", type=int, default=3, help="of both, for workers")
     parser.add_argument("--clone", type=Path, metavar="DIR")
     options = parser.parse_args()
     with prepared(options.clone) as clone:
@@ -206,7 +211,7 @@ def main() -> None:
         elif options.part == "hyperband":
             figures = compare_hyperband(clone, options.trials or 27, options.epochs, options.seeds)
         else:
-            figures = compare_workers(clone, options.trials or 24, options.epochs)
+            figures = compare_workers(clone, options.trials or 16, options.epochs, options.rounds)
     write_result(f"search-{options.part}", figures)
 
 

@@ -20,8 +20,9 @@ def run(params: Params, paths: Paths) -> None:
     from textmill.reporting.card import render_card
     from textmill.reporting.facts import gather
     from textmill.reporting.page import render_page
-    from textmill.reporting.search_page import name_objective, render_search_page
+    from textmill.reporting.search_page import render_search_page
     from textmill.reporting.training_story import read_training_story
+    from textmill.tasks import name_objective
 
     facts, training = gather(params, paths), read_training_story(paths)
     search = training["search"]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline import Params, Paths, alone, main
 from textmill import tracking
 from textmill.artifacts import atomic, write_json
-from textmill.tasks import PRIMARY, PRIMARY_NAMES
+from textmill.tasks import name_objective
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -96,7 +96,7 @@ def _write(paths: Paths, record: dict[str, Any], keys: list[str]) -> None:
 def _figure(params: Params) -> str:
     """The first objective in words."""
     first = params.tune.objectives[0]
-    return f"{PRIMARY_NAMES[PRIMARY[params.task]]} on validation" if first == "quality" else first
+    return name_objective(first, params.task) + (" on validation" if first == "quality" else "")
 
 
 def _tell(value: tuple[str, Any]) -> str:

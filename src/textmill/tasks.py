@@ -16,6 +16,11 @@ PRIMARY_NAMES = {"f1_macro": "macro-F1", "r2": "R²"}
 SEPARATOR = "|"  # between the labels of a document in our own tables; no label may hold it
 
 
+def name_objective(objective: str, task: str | None) -> str:
+    """An objective in words; `quality` stands for the task's score."""
+    return PRIMARY_NAMES[PRIMARY[task]] if objective == "quality" and task else objective
+
+
 def join_labels(labels: Iterable[str]) -> str:
     """The labels of a document as our tables hold them: sorted, each once, "" for none."""
     return SEPARATOR.join(sorted(set(labels)))

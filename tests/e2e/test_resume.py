@@ -12,8 +12,7 @@ import psutil
 import pytest
 from safetensors.numpy import load_file
 
-from tests.checkout import Checkout
-from tests.corpora import movie_reviews
+from tests.checkout import small_bert
 
 NUM_KILLS = 5
 EPOCHS = 30
@@ -21,33 +20,14 @@ EPOCHS = 30
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory):
-    checkout = Checkout(tmp_path_factory.mktemp("checkout"))
-    reviews = movie_reviews()
-    reviews.groupby("label").head(200).to_csv(checkout.folder / "data/inputs/reviews.csv", index=False)
-    config = {
-        "model_type": "bert",
-        "hidden_size": 64,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "intermediate_size": 128,
-    }
-    checkout.set_params(
-        data__source="data/inputs/reviews.csv",
-        data__where=None,
-        clean__labels=None,
-        tokenize__max_length=32,
-        model__transformer__config=config,
-        training__batch_size=8,
+    return small_bert(
+        tmp_path_factory.mktemp("checkout"),
         training__accumulate=2,
         training__averaging="ema",
-        tune__num_trials=0,
         train__epochs=EPOCHS,
         train__patience=EPOCHS,
         train__checkpoint_minutes=0.005,
     )
-    checkout.commit("A small slice and a small model")
-    checkout.run("dvc", "repro", "tune")
-    return checkout
 
 
 @pytest.mark.slow

@@ -11,8 +11,7 @@ import psutil
 import pytest
 from optuna.trial import TrialState
 
-from tests.checkout import Checkout
-from tests.corpora import movie_reviews
+from tests.checkout import small_bert
 from textmill.search.claims import DRAW, FINISHED
 from textmill.search.liveness import ATTEMPT, DIED, MAX_ATTEMPTS, RETRY_OF, STOPPED
 from textmill.search.work import COPY_OF
@@ -23,29 +22,7 @@ NUM_KILLS = 10
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory):
-    checkout = Checkout(tmp_path_factory.mktemp("checkout"))
-    reviews = movie_reviews()
-    reviews.groupby("label").head(200).to_csv(checkout.folder / "data/inputs/reviews.csv", index=False)
-    config = {
-        "model_type": "bert",
-        "hidden_size": 64,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "intermediate_size": 128,
-    }
-    checkout.set_params(
-        data__source="data/inputs/reviews.csv",
-        data__where=None,
-        clean__labels=None,
-        tokenize__max_length=32,
-        model__transformer__config=config,
-        training__batch_size=8,
-        tune__num_trials=0,
-        tune__epochs=4,
-        tune__train_fraction=1.0,
-    )
-    checkout.commit("A small slice and a small model")
-    checkout.run("dvc", "repro", "tune")
+    checkout = small_bert(tmp_path_factory.mktemp("checkout"), tune__epochs=4, tune__train_fraction=1.0)
     checkout.set_params(tune__num_trials=NUM_TRIALS)
     return checkout
 

@@ -185,7 +185,7 @@ def test_no_search_is_told(searched: Paths, call: Any) -> None:
     write_params(searched, num_trials=0)
     answer = call()
     assert answer.exit_code == 1
-    assert "Nothing is searched: tune.num_trials is 0" in words(answer.output)
+    assert "There is nothing to search: tune.num_trials is 0." in words(answer.output)
 
 
 def test_the_best_values_are_adopted(searched: Paths, call: Any) -> None:

@@ -72,13 +72,23 @@ def test_everything_that_can_be_searched(load):
     }
     lora = {"type": "categorical", "choices": [None, {"rank": 8, "alpha": 16.0, "dropout": 0.0}]}
     shapes = {"type": "categorical", "choices": [None, config]}
-    load({**common, "training": {**common["training"], "lora": lora}, "model": {"transformer": {"config": shapes}}})
+    whole = {**common, "training": {**common["training"], "lora": lora}, "model": {"transformer": {"config": shapes}}}
+    found = load(whole).tune.space.transformer
+    assert set(found) == {
+        *("learning_rate", "weight_decay", "warmup_fraction", "dropout", "tokenize.max_length", "training.lora"),
+        *(f"training.{key}" for key in common["training"] if key != "loss"),
+        *("training.loss.label_smoothing", "model.transformer.config"),
+    }
+    assert found["training.ema_decay"].when == {"training.averaging": "ema"}
+    assert found["model.transformer.config"].choices == [None, config]
     widths = {"type": "categorical", "choices": [[3, 4, 5], [2, 3]]}
     filters = {"type": "int", "low": 50, "high": 200, "when": {"model.text_cnn.widths": [[3, 4, 5]]}}
-    load({**common, "model": {"text_cnn": {"widths": widths, "num_filters": filters}}}, "text_cnn")
-    load({**common, "model": {"lstm": {"num_layers": {"type": "int", "low": 1, "high": 3}}}}, "lstm")
+    cnn = load({**common, "model": {"text_cnn": {"widths": widths, "num_filters": filters}}}, "text_cnn")
+    assert cnn.tune.space.text_cnn["model.text_cnn.num_filters"].when == {"model.text_cnn.widths": [[3, 4, 5]]}
+    lstm = load({**common, "model": {"lstm": {"num_layers": {"type": "int", "low": 1, "high": 3}}}}, "lstm")
+    assert lstm.tune.space.lstm["model.lstm.num_layers"].high == 3
     depth = {"model.transformer.config.n_layer": {"type": "int", "low": 2, "high": 6}}
-    load(depth, model__transformer__config=config)
+    assert "model.transformer.config.n_layer" in load(depth, model__transformer__config=config).tune.space.transformer
 
 
 @pytest.mark.parametrize(

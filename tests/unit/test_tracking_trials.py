@@ -41,6 +41,10 @@ TRIALS = [
 ]
 
 
+# Of those with a run: what is running, or ended before it had values, has none.
+STATUSES = {"trial-0": "FINISHED", "trial-1": "KILLED", "trial-2": "FAILED"}
+
+
 @pytest.fixture
 def paths(tmp_path: Any) -> Iterator[Paths]:
     shutil.copy(migrated_database(), tmp_path / "mlflow.db")
@@ -67,11 +71,7 @@ def log(paths: Paths, *calls: list[dict[str, Any]]) -> None:
 def test_every_ended_trial_has_a_run_with_all_that_is_known(paths: Paths) -> None:
     log(paths, TRIALS)
     found = runs(paths)
-    assert {name: run.info.status for name, run in found.items()} == {
-        "trial-0": "FINISHED",
-        "trial-1": "KILLED",
-        "trial-2": "FAILED",
-    }, "what is running, or ended before it had values, has none"
+    assert {name: run.info.status for name, run in found.items()} == STATUSES
     first = found["trial-0"]
     assert first.data.params == {
         "learning_rate": "0.001",
@@ -120,11 +120,7 @@ with tracking.model_run(paths, "p", "search", "key") as active:
     assert runs(paths)["trial-1"].info.status == "RUNNING"
     log(paths, TRIALS)
     found = runs(paths)
-    assert {name: run.info.status for name, run in found.items()} == {
-        "trial-0": "FINISHED",
-        "trial-1": "KILLED",
-        "trial-2": "FAILED",
-    }
+    assert {name: run.info.status for name, run in found.items()} == STATUSES
     assert found["trial-1"].data.metrics["score"] == 0.5
     client = mlflow.MlflowClient()
     assert len(client.get_metric_history(found["trial-1"].info.run_id, "validation_score")) == 1

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from textmill.cli.app import app, read_params
+from textmill.cli.tuning import tell_nothing
 from textmill.errors import UserError
 
 if TYPE_CHECKING:
@@ -140,12 +141,7 @@ def _read_own(params: "Params", paths: "Paths") -> dict[str, Any]:
     from textmill.search.study import open_study
 
     if not setup.is_searched(params):
-        reason = (
-            f"tune.fixed pins every key of tune.space.{params.model.family}"
-            if params.tune.num_trials
-            else "tune.num_trials is 0"
-        )
-        raise UserError(f"Nothing is searched: {reason}. `textmill study list` lists what was searched before.")
+        raise UserError(f"{tell_nothing(params)} `textmill study list` lists what was searched before.")
     settings, tune = setup.study_settings(params, paths), params.tune
     _check_there(settings.storage)
     space, fixed = setup.family_space(params)

@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from textmill.reporting.search_page import name_objective, say_value, tell_note
+from textmill.reporting.search_page import say_value, tell_note
+from textmill.tasks import name_objective
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage

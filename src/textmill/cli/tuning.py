@@ -47,7 +47,7 @@ def tune(
     from textmill.search.study import open_study
 
     if not setup.is_searched(params):
-        raise UserError(_tell_nothing(params))
+        raise UserError(tell_nothing(params))
     settings = setup.study_settings(params, paths)
     study = open_study(settings, create=not join)
     with telling(settings.storage):
@@ -99,7 +99,7 @@ def _check_there(paths: "Paths") -> None:
             )
 
 
-def _tell_nothing(params: "Params") -> str:
+def tell_nothing(params: "Params") -> str:
     family = params.model.family
     if family == "baseline":
         return "There is nothing to search: model.family is baseline, which has no hyperparameters."

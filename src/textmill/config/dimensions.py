@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -57,8 +57,7 @@ class _Dimension(Section):
     when: Values | None = Field(default=None, description=_WHEN)
 
 
-class FloatDimension(_Dimension):
-    type: Literal["float"]
+class _NumberDimension(_Dimension):
     low: float = Field(description="Smallest value.")
     high: float = Field(description="Largest value.")
     log: bool = Field(default=False, description="Search on a logarithmic scale.")
@@ -66,23 +65,21 @@ class FloatDimension(_Dimension):
     default: float | None = Field(default=None, description=_DEFAULT)
 
     @model_validator(mode="after")
-    def _range_makes_sense(self) -> "FloatDimension":
+    def _range_makes_sense(self) -> Self:
         _check_range(self)
         return self
 
 
-class IntDimension(_Dimension):
+class FloatDimension(_NumberDimension):
+    type: Literal["float"]
+
+
+class IntDimension(_NumberDimension):
     type: Literal["int"]
     low: int = Field(description="Smallest value.")
     high: int = Field(description="Largest value.")
-    log: bool = Field(default=False, description="Search on a logarithmic scale.")
     step: Count | None = Field(default=None, description="Distance of the values, or null for 1.")
     default: int | None = Field(default=None, description=_DEFAULT)
-
-    @model_validator(mode="after")
-    def _range_makes_sense(self) -> "IntDimension":
-        _check_range(self)
-        return self
 
 
 class CategoricalDimension(_Dimension):
@@ -108,7 +105,7 @@ def equal(one: Any, other: Any) -> bool:
     return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)
 
 
-def holds(dimension: Dimension, value: Any) -> bool:
+def holds(dimension: "_NumberDimension | CategoricalDimension", value: Any) -> bool:
     """Whether a search along the dimension may come to the value."""
     if isinstance(dimension, CategoricalDimension):
         return any(equal(value, choice) for choice in dimension.choices)
@@ -120,7 +117,7 @@ def holds(dimension: Dimension, value: Any) -> bool:
     return abs(steps - round(steps)) < _TILL_MULTIPLE
 
 
-def say_range(dimension: Dimension) -> str:
+def say_range(dimension: "_NumberDimension | CategoricalDimension") -> str:
     """What `holds` allows, in words."""
     if isinstance(dimension, CategoricalDimension):
         return f"one of choices ({', '.join(map(say, dimension.choices))})"
@@ -133,7 +130,7 @@ def say(value: Any) -> str:
     return json.dumps(value) if value is None or isinstance(value, bool | list | dict) else str(value)
 
 
-def _check_range(dimension: FloatDimension | IntDimension) -> None:
+def _check_range(dimension: _NumberDimension) -> None:
     low, high, step = dimension.low, dimension.high, dimension.step
     if low > high:
         raise ValueError(f"low ({low:g}) must not be above high ({high:g})")
@@ -147,7 +144,7 @@ def _check_range(dimension: FloatDimension | IntDimension) -> None:
         _check_inside(dimension, "default", dimension.default)
 
 
-def _check_inside(dimension: Dimension, key: str, value: Any) -> None:
+def _check_inside(dimension: "_NumberDimension | CategoricalDimension", key: str, value: Any) -> None:
     if not holds(dimension, value):
         raise ValueError(f"{key} ({say(value)}) must be {say_range(dimension)}")
 

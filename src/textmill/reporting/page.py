@@ -13,9 +13,10 @@ from textmill.reporting import plots
 from textmill.reporting.data_story import read_data_story, read_label_issues
 from textmill.reporting.facts import BASELINE, Facts
 from textmill.reporting.mistakes import read_mistakes, say_answer
-from textmill.reporting.search_page import name_objective, say_value
+from textmill.reporting.search_page import say_value
 from textmill.reporting.templating import new_environment, say_percent
 from textmill.reporting.training_story import read_training_story
+from textmill.tasks import name_objective
 
 _MOST_CLASSES_OF_MATRIX = 25
 _RULES = {

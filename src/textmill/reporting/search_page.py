@@ -7,7 +7,6 @@ from markupsafe import Markup
 
 from textmill.reporting.search_figures import draw
 from textmill.reporting.templating import new_environment
-from textmill.tasks import PRIMARY, PRIMARY_NAMES
 
 _WORDS = {"fail": "failed"}
 _TONES = {"complete": "good", "pruned": "warn", "fail": "bad"}
@@ -43,11 +42,6 @@ def render_search_page(
         tones=_TONES,
         plotly=Markup(get_plotlyjs()),  # Plotly's own text, which is made to stand inside <script>
     )
-
-
-def name_objective(objective: str, task: str | None) -> str:
-    """An objective in words; `quality` stands for the task's score."""
-    return PRIMARY_NAMES[PRIMARY[task]] if objective == "quality" and task else objective
 
 
 def say_value(value: object) -> str:

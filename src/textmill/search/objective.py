@@ -29,9 +29,7 @@ from textmill.training.fit import Fitted, fit
 from textmill.training.settings import Hyperparameters, Settings
 
 EPOCHS = "epochs"  # attribute of a trial: epochs of training that it cost, a fraction where it was stopped
-FIGURES = (
-    "figures"  # attribute of a trial: all that was measured, by metric; without quality and loss if it was stopped
-)
+FIGURES = "figures"  # attribute: all that was measured, by metric; without quality and loss if it was stopped
 _LOGGED = {"quality": MONITOR, "loss": "validation_loss"}  # by metric, what training calls it
 _ROUNDING = 1e-6  # of an epoch
 
@@ -79,37 +77,28 @@ class Clock(pl.Callback):
 
 
 class ReportToTrial(pl.Callback):
-    """Validate at even parts of an epoch and report it to the trial, which stops if the pruner says so.
+    """Report each validation to the trial, which stops if the pruner says so.
 
-    The step is the number of the report, not of the optimizer step: trials with other batch sizes are compared after
-    the same number of documents. After the last report nothing could be saved, and the pruner is not asked.
+    The step is the number of even parts of an epoch, not of the optimizer step: trials with other batch sizes are
+    compared after the same number of documents. After the last report nothing could be saved, and the pruner is not
+    asked.
     """
 
     def __init__(self, trial: Trial, logged: str, reports_per_epoch: int, num_reports: int, clock: Clock):
         self.trial, self.logged, self.clock = trial, logged, clock
-        self.reports_per_epoch, self.num_reports, self.step = reports_per_epoch, num_reports, 0
-
-    def on_train_batch_end(self, trainer: pl.Trainer, _: pl.LightningModule, __: Any, ___: Any, batch_idx: int) -> None:
-        """The trainer validates after each multiple of this number of batches.
-
-        Its own setting is one number for the whole epoch, which ends without a validation if it does not divide it.
-        """
-        trainer.val_check_batch = batch_idx + (1 if self._due > self.step else 2)
+        self.reports_per_epoch, self.num_reports = reports_per_epoch, num_reports
 
     def on_validation_end(self, trainer: pl.Trainer, _: pl.LightningModule) -> None:
-        self.step, value = self._due, float(trainer.callback_metrics[self.logged])
+        value = float(trainer.callback_metrics[self.logged])
         if not math.isfinite(value):
             raise DivergedTraining(
                 f"The {self.logged} is {value} after {self.clock.epochs:.2f} epochs. Lower the highest learning rate "
                 "of tune.space, or set training.precision: 32-true."
             )
-        self.trial.report(value, step=self.step)
-        if self.step < self.num_reports and self.trial.should_prune():
+        step = math.floor((self.clock.epochs + _ROUNDING) * self.reports_per_epoch)
+        self.trial.report(value, step=step)
+        if step < self.num_reports and self.trial.should_prune():
             raise optuna.TrialPruned
-
-    @property
-    def _due(self) -> int:
-        return math.floor((self.clock.epochs + _ROUNDING) * self.reports_per_epoch)
 
 
 class TrialObjective:
@@ -203,8 +192,8 @@ class TrialObjective:
 
     def _fit(self, trial: Trial, plan: Plan, clock: Clock, label: str | None, *, reports: str | None) -> Fitted:
         callbacks: list[pl.Callback] = [clock]
+        per_epoch = self.measuring.reports_per_epoch if reports else 1
         if reports:
-            per_epoch = self.measuring.reports_per_epoch
             num_reports = plan.settings.epochs * per_epoch
             callbacks.append(ReportToTrial(trial, _LOGGED[reports], per_epoch, num_reports, clock))
         return fit(
@@ -212,6 +201,7 @@ class TrialObjective:
             plan.data,
             plan.settings,
             plan.hyper,
+            validations_per_epoch=per_epoch,
             callbacks=callbacks,
             progress=label,
         )

@@ -101,7 +101,7 @@ def _new_sampler(name: str, seed: int, pruner: BasePruner) -> BaseSampler:
         case "gp":
             # It warns, once, that a package is absent which would only make it faster.
             logging.getLogger("optuna._gp.batched_lbfgsb").setLevel(logging.ERROR)
-            return AttentiveGP(seed=seed, n_startup_trials=NUM_STARTUP_TRIALS, warn_independent_sampling=False)
+            return GPWithPrunedTrials(seed=seed, n_startup_trials=NUM_STARTUP_TRIALS, warn_independent_sampling=False)
         case "cmaes":
             # Where a pruner stops most trials, complete ones would hardly fill a generation.
             stops_most = isinstance(pruner, HyperbandPruner | SuccessiveHalvingPruner)
@@ -145,7 +145,7 @@ class ReplayedCmaEs(CmaEsSampler):
         raise AssertionError("no optimizer is stored")
 
 
-class AttentiveGP(GPSampler):
+class GPWithPrunedTrials(GPSampler):
     """Optuna's Gaussian process, which learns from pruned trials as well: else it proposes their values again.
 
     A trial that was pruned counts with its last report, or as the worst if it has none, which is so if it broke a

@@ -9,7 +9,8 @@ import pytest
 from optuna.distributions import FloatDistribution, distribution_to_json
 
 from tests.tiny_reports import search_report
-from textmill.reporting.search_page import name_objective, render_search_page, say_value, tell_note
+from textmill.reporting.search_page import render_search_page, say_value, tell_note
+from textmill.tasks import name_objective
 
 EVIL = "</script><script>alert('x')</script>"
 CSP = (

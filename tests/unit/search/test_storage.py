@@ -158,8 +158,8 @@ def test_a_change_is_one_workers_only(tmp_path, form):
         assert sum(pool.map(change_all, [TrialState.FAIL] * num_workers)) == num_trials
 
 
-def test_several_make_the_tables_at_once(tmp_path):
-    url, num_workers = f"sqlite:///{tmp_path}/a.db", 4
+def make_at_once(url, num_workers=4):
+    """The ids of the studies that several get who open a new storage at one time."""
     start = threading.Barrier(num_workers)
 
     def open_at_once(_):
@@ -167,7 +167,11 @@ def test_several_make_the_tables_at_once(tmp_path):
         return optuna.create_study(study_name="one", storage=open_storage(url), load_if_exists=True)._study_id
 
     with ThreadPoolExecutor(num_workers) as pool:
-        assert len(set(pool.map(open_at_once, range(num_workers)))) == 1
+        return set(pool.map(open_at_once, range(num_workers)))
+
+
+def test_several_make_the_tables_at_once(tmp_path):
+    assert len(make_at_once(f"sqlite:///{tmp_path}/a.db")) == 1
 
 
 def damage_middle(file):
@@ -317,15 +321,7 @@ def test_a_missing_driver_is_named(paths, monkeypatch):
 
 
 def test_postgres_makes_its_tables_for_several_at_once(server, paths):
-    url, num_workers = storage_url(server.make_database("fresh"), paths), 4
-    start = threading.Barrier(num_workers)
-
-    def open_at_once(_):
-        start.wait()
-        return optuna.create_study(study_name="one", storage=open_storage(url), load_if_exists=True)._study_id
-
-    with ThreadPoolExecutor(num_workers) as pool:
-        assert len(set(pool.map(open_at_once, range(num_workers)))) == 1
+    assert len(make_at_once(storage_url(server.make_database("fresh"), paths))) == 1
 
 
 def test_what_postgres_refuses_is_told_without_the_password(server, paths):

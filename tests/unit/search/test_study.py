@@ -58,19 +58,22 @@ def test_several_objectives(settings):
 
 
 def open_at_once(settings, num_workers=4):
+    """The ids of the studies that several get who open one at a time, and how many there are then."""
     with ThreadPoolExecutor(num_workers) as pool:
         studies = list(pool.map(open_study, [settings] * num_workers))
-    assert len({study._study_id for study in studies}) == 1
-    assert len(optuna.get_all_study_names(studies[0]._storage)) == 1
+    return {study._study_id for study in studies}, len(optuna.get_all_study_names(studies[0]._storage))
 
 
 def test_several_that_make_it_at_once_are_in_one_study(settings, storage):
-    open_at_once(replace(settings, storage=storage))
+    ids, num_studies = open_at_once(replace(settings, storage=storage))
+    assert len(ids) == num_studies == 1
 
 
 def test_several_that_make_it_at_once_in_postgres_are_in_one_study(settings):
     with postgres() as server:
-        open_at_once(replace(settings, storage=server.url().replace("postgresql", "postgresql+psycopg")))
+        url = server.url().replace("postgresql", "postgresql+psycopg")
+        ids, num_studies = open_at_once(replace(settings, storage=url))
+    assert len(ids) == num_studies == 1
 
 
 def test_a_study_of_this_name_with_other_directions(settings):

@@ -1,6 +1,7 @@
 """Quality with intervals, calibration, size and speed of one model on one split, through the runtime that serves.
 
-Reads: models/MODEL/bundle (or models/MODEL/skipped.json), data/splits/SPLIT.parquet.
+Reads: models/MODEL/bundle (or models/MODEL/skipped.json), data/splits/SPLIT.parquet; for test also
+    reports/validation/MODEL/report.json, whose thresholds test is judged by.
 Writes: reports/SPLIT/MODEL/ metrics.json, report.json, predictions.parquet, confusion.csv, calibration.csv.
 Params: project, seed, evaluate.
 
@@ -8,18 +9,20 @@ Run as `python -m pipeline.evaluate MODEL SPLIT`, where SPLIT is validation or t
 """
 
 import sys
+from typing import Literal
 
 from pipeline import Params, Paths, main
 from textmill import tracking
-from textmill.artifacts import read_table
+from textmill.artifacts import read_json, read_table
 
 
-def run(params: Params, paths: Paths, model: str, split: str) -> None:
+def run(params: Params, paths: Paths, model: str, split: Literal["validation", "test"]) -> None:
     from tqdm import tqdm
 
     from textmill.bundle import read_manifest
+    from textmill.evaluation.case import Settings
     from textmill.evaluation.primary import name_primary
-    from textmill.evaluation.report import Settings, evaluate, read_skipped, skip
+    from textmill.evaluation.report import evaluate, read_skipped, skip
 
     folder = paths.evaluation(split, model)
     if reason := read_skipped(paths.model(model)):
@@ -27,9 +30,10 @@ def run(params: Params, paths: Paths, model: str, split: str) -> None:
         print(f"evaluate: {model} on {split}: skipped, {reason}")
         return
     documents = read_table(paths.split(split))
+    fitted = read_json(paths.evaluation("validation", model) / "report.json") if split == "test" else None
     with tqdm(desc=f"{model} on {split}", total=len(documents), unit=" docs", disable=None, leave=False) as bar:
         settings = Settings(**params.evaluate.model_dump(), seed=params.seed)
-        evaluation = evaluate(paths.bundle(model), documents, settings, progress=bar.update)
+        evaluation = evaluate(paths.bundle(model), documents, settings, split=split, fitted=fitted, progress=bar.update)
     evaluation.write(folder)
     key = read_manifest(paths.bundle(model), verify=False)["lineage"]["key"]
     with tracking.model_run(paths, params.project, model, key):

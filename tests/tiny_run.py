@@ -16,8 +16,9 @@ from tests.task_documents import documents_of
 from tests.tiny_bundle import tiny_bundle
 from textmill.artifacts import DOCUMENTS, write_json, write_table
 from textmill.config import Params, load_params
+from textmill.evaluation.case import Settings
 from textmill.evaluation.primary import name_primary
-from textmill.evaluation.report import Settings, evaluate, skip
+from textmill.evaluation.report import evaluate, skip
 from textmill.evaluation.selection import Budget, Candidate, select
 from textmill.paths import Paths
 
@@ -70,6 +71,7 @@ def write_params(paths: Paths, **changes: Any) -> Params:
     values["compress"]["recipes"] = {name: values["compress"]["recipes"][name] for name in ("full", "int8")}
     values["gate"] |= {"min_quality": 0.6, "num_resamples": 500}
     values["evaluate"] |= {"num_resamples": 200, "latency_documents": 20}
+    values["evaluate"]["robustness"]["documents"] = values["evaluate"]["shift"]["documents"] = 20
     for name, value in changes.items():
         section, separator, key = name.partition("__")
         if separator:
@@ -87,13 +89,16 @@ def write_reports(paths: Paths, params: Params, test: pd.DataFrame, skipped: dic
     settings = Settings(**params.evaluate.model_dump(), seed=params.seed)
     candidates = []
     for name in MODELS:
-        evaluation = evaluate(paths.bundle(name), test, settings)
+        fitted = evaluate(paths.bundle(name), test, settings, split="validation")
+        fitted.write(paths.evaluation("validation", name))
+        evaluation = evaluate(paths.bundle(name), test, settings, split="test", fitted=fitted.report)
         evaluation.write(paths.evaluation("test", name))
         figures = {key: evaluation.metrics[key] for key in ("size_mb", "latency_p50_ms", "throughput_per_s")}
         score = {"full": 0.8, "int8": 0.8, "baseline": 0.7}[name]
         candidates.append(Candidate(name=name, score=score, is_baseline=name == "baseline", **figures))
     for name, reason in skipped.items():
-        skip(reason).write(paths.evaluation("test", name))
+        for split in ("validation", "test"):
+            skip(reason).write(paths.evaluation(split, name))
     selection = select(candidates, Budget(), "quality", allow_baseline=False, figure=name_primary(params.task))
     write_json(paths.selection, {**selection, "chosen": "int8", "skipped": skipped})
 

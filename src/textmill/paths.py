@@ -146,6 +146,16 @@ class Paths:
         return self.root / "reports/pareto.csv"
 
     @property
+    def comparison(self) -> Path:
+        """Every model against every other on the test split."""
+        return self.root / "reports/comparison.json"
+
+    @property
+    def diagnosis(self) -> Path:
+        """Mistakes of the chosen model on the test split, with explanations."""
+        return self.root / "reports/diagnosis.json"
+
+    @property
     def registration(self) -> Path:
         return self.root / "reports/registration.json"
 

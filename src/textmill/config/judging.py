@@ -1,19 +1,10 @@
-"""The sections of params.yaml about evaluation, the choice, the registry and the report."""
+"""The sections of params.yaml about the choice, the registry and the report."""
 
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from textmill.config.base import Count, Fraction, Positive, Section, Share
-
-
-class Evaluate(Section):
-    num_resamples: Annotated[int, Field(ge=100)] = Field(description="Bootstrap resamples of every interval.")
-    confidence: Share = Field(description="Confidence level of every interval.")
-    calibration_bins: Annotated[int, Field(ge=2, le=100)] = Field(description="Equal-width bins of the ECE.")
-    latency_documents: Annotated[int, Field(ge=10)] = Field(description="Documents timed one at a time.")
-    latency_threads: Count = Field(description="CPU threads of the runtime while it is timed.")
-    throughput_batch: Count = Field(description="Batch size of the throughput figure.")
+from textmill.config.base import Fraction, Positive, Section, Share
 
 
 class Budget(Section):

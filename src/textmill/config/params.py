@@ -10,7 +10,8 @@ from textmill.config.base import Name, Section
 from textmill.config.compression import Compress
 from textmill.config.contract import Contract
 from textmill.config.data import Clean, Data, Split, Tokenize
-from textmill.config.judging import Evaluate, Gate, Register, Report, Select
+from textmill.config.evaluation import Diagnose, Evaluate
+from textmill.config.judging import Gate, Register, Report, Select
 from textmill.config.models import Model
 from textmill.config.search import Tune
 from textmill.config.searched import check_searched
@@ -47,6 +48,7 @@ class Params(Section):
     select: Select
     register_: Register = Field(alias="register")
     gate: Gate
+    diagnose: Diagnose
     report: Report
 
     @property
@@ -134,6 +136,16 @@ class Params(Section):
                 f"tune.repeats.number is {repeats.number}, but there are {self.split.num_folds} folds "
                 "(split.num_folds), and each is held out once: lower the one or raise the other"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _sensitive_columns_are_kept(self) -> "Params":
+        for column in self.evaluate.slices.sensitive:
+            if column not in self.data.slices:
+                raise ValueError(
+                    f"evaluate.slices.sensitive names {column!r}, which is no column of data.slices "
+                    f"({', '.join(map(str, self.data.slices)) or 'empty'}): only those are kept"
+                )
         return self
 
     @model_validator(mode="after")

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from textmill.artifacts import atomic, read_json, sha256, size_mb, write_json
 from textmill.evaluation.answers import read_label_sets, read_labels, read_values, write_answers
 from textmill.evaluation.calibration import label_reliability, reliability
+from textmill.evaluation.case import Case, EvaluatedSplit, Settings
+from textmill.evaluation.examination import examine
 from textmill.evaluation.latency import hardware, predict_one_by_one, throughput
 from textmill.evaluation.multi_label import assess_labels
 from textmill.evaluation.quality import Quality, assess
@@ -20,19 +22,6 @@ from textmill.runtime import Classifier
 from textmill.tasks import PRIMARY, split_labels
 
 NO_LABEL = "(none)"  # stands opposite to a label that is missed, or given wrongly, in confusion.csv
-
-
-@dataclass(frozen=True)
-class Settings:
-    """`params.evaluate`, and the seed of the resampling."""
-
-    num_resamples: int
-    confidence: float
-    calibration_bins: int
-    latency_documents: int
-    latency_threads: int
-    throughput_batch: int
-    seed: int
 
 
 @dataclass(frozen=True)
@@ -83,7 +72,13 @@ def skip(reason: str) -> Evaluation:
 
 
 def evaluate(
-    bundle: Path, documents: pd.DataFrame, settings: Settings, progress: Callable[[int], None] | None = None
+    bundle: Path,
+    documents: pd.DataFrame,
+    settings: Settings,
+    *,
+    split: EvaluatedSplit,
+    fitted: dict[str, Any] | None = None,
+    progress: Callable[[int], None] | None = None,
 ) -> Evaluation:
     """Run a bundle over a split through the runtime that serves it.
 
@@ -92,18 +87,20 @@ def evaluate(
     documents times the latency: 4 s for 1,280 reviews at 3 ms, but 12 minutes for 25,000 at 30 ms.
 
     Args:
-        documents: id, cluster, text, label.
+        documents: id, cluster, text, label, and the columns of data.slices.
         settings: the first `latency_documents` give latency and throughput.
+        fitted: report.json of the same bundle on validation, for the test split.
         progress: called with the number of documents just finished.
 
     Raises: InvalidBundle; UnknownLabels.
     """
     classifier = Classifier.load(bundle, threads=settings.latency_threads)
     texts = documents["text"].tolist()
-    truth = _read_truth(classifier, documents)
+    truth = read_truth(classifier, documents)
     outputs, milliseconds_N = predict_one_by_one(classifier, texts, progress)
     quality, error, calibration = _assess(classifier, truth, outputs, settings)
-    p50, p95 = np.percentile(milliseconds_N[: settings.latency_documents], [50, 95])
+    examined, details = examine(Case(split, classifier, documents, truth, outputs, settings, fitted))
+    p50, p95, p99 = np.percentile(milliseconds_N[: settings.latency_documents], [50, 95, 99])
     metrics = {
         "num_documents": len(documents),
         **_with_score(quality, PRIMARY[classifier.task]),
@@ -111,10 +108,13 @@ def evaluate(
         "size_mb": size_mb(bundle),
         "latency_p50_ms": float(p50),
         "latency_p95_ms": float(p95),
+        "latency_p99_ms": float(p99),
         "throughput_per_s": throughput(classifier, texts[: settings.latency_documents], settings.throughput_batch),
+        **examined,
     }
     report = {
         **quality.details,
+        **details,
         "intervals": {name: {"low": low, "high": high} for name, (low, high) in quality.intervals.items()},
         "calibration": calibration.to_dict("records"),
         "task": classifier.task,
@@ -133,7 +133,8 @@ def evaluate(
     return Evaluation(metrics, report, predictions.assign(**probabilities), confusion, calibration)
 
 
-def _read_truth(classifier: Classifier, documents: pd.DataFrame) -> NDArray[Any]:
+def read_truth(classifier: Classifier, documents: pd.DataFrame) -> NDArray[Any]:
+    """What is true, in the form of `Case.truth`. Raises: UnknownLabels."""
     if classifier.task == "regression":
         return read_values(documents)
     read = read_label_sets if classifier.task == "multi_label" else read_labels

@@ -7,24 +7,22 @@ from sklearn.metrics import f1_score, r2_score
 
 from tests.task_documents import documents_of
 from tests.tiny_bundle import tiny_bundle
+from tests.tiny_case import settings
 from textmill.artifacts import read_json, read_table
 from textmill.evaluation.answers import UnknownLabels
-from textmill.evaluation.report import Evaluation, Settings, evaluate, read_skipped, skip
+from textmill.evaluation.report import Evaluation, evaluate, read_skipped, skip
 from textmill.runtime import Classifier
 from textmill.tasks import PRIMARY, split_labels
 
-SETTINGS = Settings(
-    num_resamples=200,
-    confidence=0.95,
-    calibration_bins=10,
-    latency_documents=20,
-    latency_threads=1,
-    throughput_batch=8,
-    seed=0,
-)
+SETTINGS = settings(calibration_bins=10)
 FILES = {"metrics.json", "report.json", "predictions.parquet", "confusion.csv", "calibration.csv"}
 TASKS = ("single_label", "multi_label", "regression")
 NUM_DOCUMENTS = 300
+
+
+def _evaluate(bundle, test):
+    fitted = evaluate(bundle, test, SETTINGS, split="validation").report
+    return evaluate(bundle, test, SETTINGS, split="test", fitted=fitted)
 
 
 @pytest.fixture(scope="module", params=TASKS)
@@ -32,7 +30,7 @@ def evaluated(request, tmp_path_factory) -> tuple[str, Classifier, pd.DataFrame,
     documents = documents_of(request.param)
     bundle = tiny_bundle(tmp_path_factory.mktemp("bundle") / "bundle", documents[:2000], task=request.param)
     test = documents[2000 : 2000 + NUM_DOCUMENTS]
-    return request.param, Classifier.load(bundle), test, evaluate(bundle, test, SETTINGS)
+    return request.param, Classifier.load(bundle), test, _evaluate(bundle, test)
 
 
 def test_the_score_is_the_primary_figure_with_its_interval(evaluated):
@@ -103,7 +101,7 @@ def test_labels_that_were_not_learned_are_told(task, tmp_path):
     bundle = tiny_bundle(tmp_path / "bundle", documents[:500], task=task)
     strange = documents[500:503].assign(label=["neutral", "positive", "neutral"])
     with pytest.raises(UnknownLabels, match=r"2 documents have a label .*\['neutral'\].*clean\.labels"):
-        evaluate(bundle, strange, SETTINGS)
+        evaluate(bundle, strange, SETTINGS, split="test")
 
 
 def test_a_skipped_recipe_leaves_its_reason_and_empty_tables(tmp_path):

@@ -108,6 +108,13 @@ def test_check_tells_damaged_weights(checkout: Path) -> None:
     assert "model.safetensors is damaged or cut short" in " ".join(found.stderr.split())
 
 
+def test_check_tells_a_storage_of_no_known_form(checkout: Path) -> None:
+    edit(checkout / "params.yaml", "  storage: null", "  storage: sqllite:///studies.db")
+    found = call("check")
+    assert found.exit_code == 1
+    assert "tune.storage is sqllite:///studies.db, which is not of a known form" in found.stderr
+
+
 def test_use_writes_a_preset_and_keeps_comments(checkout: Path) -> None:
     before = (checkout / "params.yaml").read_text()
     found = call("use", "bbc-news")

@@ -12,6 +12,8 @@ from textmill.errors import UserError
 def check() -> None:
     """Validate all of params.yaml, and that the data and the weights it names are there.
 
+    Of tune.storage only the form is looked at: a server may be started later.
+
     \b
     Example:
       textmill check
@@ -31,6 +33,11 @@ def check() -> None:
             raise UserError(f"{key} in params.yaml: {error}") from None
         if key == "model.weights":
             check_whole(found)
+    if params.tune.storage is not None:
+        from textmill.paths import Paths
+        from textmill.search.storage import storage_url
+
+        storage_url(params.tune.storage, Paths.here())
     typer.echo(f"params.yaml is valid: project {params.project}, data {', '.join(params.data.sources.values())}")
 
 

@@ -19,7 +19,7 @@ CODE = [
     "baseline/truth.py",
     "bundle.py",
     "evaluation/answers.py",
-    "evaluation/calibration.py",
+    "evaluation/temperature.py",
     "evaluation/thresholds.py",
     "long_documents.py",
     "runtime.py",

@@ -21,7 +21,7 @@ CODE = [
     *tracking.TRAINING_CODE,
     "bundle.py",
     "compression",
-    "evaluation/calibration.py",
+    "evaluation/temperature.py",
     "evaluation/thresholds.py",
     "runtime.py",
 ]

@@ -2,7 +2,8 @@
 
 Reads: models/MODEL/bundle (or models/MODEL/skipped.json), data/splits/SPLIT.parquet; for test also
     reports/validation/MODEL/report.json, whose thresholds test is judged by.
-Writes: reports/SPLIT/MODEL/ metrics.json, report.json, predictions.parquet, confusion.csv, calibration.csv.
+Writes: reports/SPLIT/MODEL/ metrics.json, report.json, predictions.parquet, confusion.csv, calibration.csv
+    and plots/.
 Params: project, seed, evaluate.
 
 Run as `python -m pipeline.evaluate MODEL SPLIT`, where SPLIT is validation or test.

@@ -1,8 +1,9 @@
 """One self-contained page with the story of the run, and a model card; both are attached to the chosen model.
 
-Reads: reports/selection.json, reports/registration.json, reports/test/NAME of every recipe of params.yaml and of the
-    baseline, data/raw/source.json, data/clean/summary.json, data/validation/report.json and profile.json,
-    data/tokens/tokens.json, data/audit, data/splits/test.parquet (texts of mistakes); where they are there
+Reads: reports/selection.json, registration.json, comparison.json, diagnosis.json, and test/NAME of every recipe of
+    params.yaml and of the baseline, data/raw/source.json, data/clean/summary.json, data/validation/report.json and
+    profile.json, data/tokens/tokens.json, data/audit, data/splits/test.parquet (texts of mistakes) and train.parquet
+    (texts of their neighbours); where they are there
     models/search/study.json, models/trained/curves.csv, seeds.json and overrides.json,
     models/pretrained/pretrained.json, reports/crossvalidation.json.
 Writes: reports/page/index.html, reports/page/model_card.md, and where there was a search reports/page/search.html.

@@ -26,7 +26,7 @@ BASELINE_CODE = [
     "baseline",
     "bundle.py",
     "evaluation/answers.py",
-    "evaluation/calibration.py",
+    "evaluation/temperature.py",
     "evaluation/thresholds.py",
     "long_documents.py",
     "runtime.py",

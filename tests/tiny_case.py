@@ -19,6 +19,7 @@ REPOSITORY = Path(__file__).parents[1]
 def settings(**changes: Any) -> Settings:
     """Those of the repository's params.yaml with few resamples and documents; a nested one is changed key by key."""
     few: dict[str, Any] = {"num_resamples": 200, "latency_documents": 20, "throughput_batch": 8, "batch_sizes": [1, 8]}
+    few["startup_processes"] = 0
     values = load_params(REPOSITORY / "params.yaml").evaluate.model_dump() | few
     values["robustness"]["documents"] = values["shift"]["documents"] = 40
     for key, value in changes.items():
@@ -49,5 +50,6 @@ def make_case(
     classifier = Classifier.load(folder / "bundle", threads=1)
     start = {"validation": 2000, "test": 3000}[split]
     test: pd.DataFrame = documents[start : start + num_documents].reset_index(drop=True).assign(**(columns or {}))
-    outputs, _ = predict_one_by_one(classifier, test["text"].tolist())
-    return Case(split, classifier, test, read_truth(classifier, test), outputs, settings(**changes), fitted)
+    outputs, milliseconds_N = predict_one_by_one(classifier, test["text"].tolist())
+    truth, bundle = read_truth(classifier, test), folder / "bundle"
+    return Case(split, classifier, test, truth, outputs, milliseconds_N, bundle, settings(**changes), fitted)

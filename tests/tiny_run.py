@@ -35,6 +35,7 @@ def tiny_run(
     noise: float = 0.0,
     seed: int = 0,
     skipped: dict[str, str] | None = None,
+    splits: tuple[pd.DataFrame, pd.DataFrame] | None = None,
     **changes: Any,
 ) -> Paths:
     """Write params.yaml, splits, bundles and reports into `root`; an earlier run there is replaced.
@@ -43,6 +44,7 @@ def tiny_run(
         state: where the registry lies; `root` itself by default.
         noise: makes the chosen model, `int8`, worse; `full` has always noise 0.3 and `baseline` 1.
         skipped: further recipes that made nothing, with their reasons.
+        splits: train and test (which is validation as well), instead of those of the task.
         changes: params by dotted name with `__` for the dot, such as `gate__min_quality=0.9`.
     """
     paths = Paths(root=root, state=state or root)
@@ -54,7 +56,7 @@ def tiny_run(
         shutil.copy(migrated_database(), paths.mlflow_database)
     params = write_params(paths, task=task, **changes)
     documents = documents_of(task)
-    train, test = documents[:5000], documents[5000:6200]
+    train, test = splits or (documents[:5000], documents[5000:6200])
     for name, split in (("train", train), ("validation", test), ("test", test)):
         write_table(paths.split(name), split, DOCUMENTS)
     for name, level in zip(MODELS, (0.3, noise, 1.0), strict=True):
@@ -70,7 +72,7 @@ def write_params(paths: Paths, **changes: Any) -> Params:
     values["project"] = PROJECT
     values["compress"]["recipes"] = {name: values["compress"]["recipes"][name] for name in ("full", "int8")}
     values["gate"] |= {"min_quality": 0.6, "num_resamples": 500}
-    values["evaluate"] |= {"num_resamples": 200, "latency_documents": 20}
+    values["evaluate"] |= {"num_resamples": 200, "latency_documents": 20, "startup_processes": 0, "batch_sizes": [1, 8]}
     values["evaluate"]["robustness"]["documents"] = values["evaluate"]["shift"]["documents"] = 20
     for name, value in changes.items():
         section, separator, key = name.partition("__")

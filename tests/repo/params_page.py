@@ -59,9 +59,10 @@ def _leaves(prefix: str, node: dict[str, Any], schema: dict[str, Any]) -> Iterat
             for option in child.get("oneOf", []):
                 if "$ref" in option:  # a mapping in place of one value
                     yield from _leaves(path, option, schema)
-            for step in child.get("items", {}).get("oneOf", []):
-                method = _resolve(step, schema)["properties"]["method"]["const"]
-                yield from ((k, v) for k, v in _leaves(f"{path} ({method})", step, schema) if "const" not in v)
+            items = child.get("items", {})
+            for form in items.get("oneOf", []):  # of a step, of a check
+                tag = _resolve(form, schema)["properties"][items["discriminator"]["propertyName"]]["const"]
+                yield from ((k, v) for k, v in _leaves(f"{path} ({tag})", form, schema) if "const" not in v)
     if prefix == "tune.space":  # what a mapping of searched keys is made of, once for all families
         dimensions = node["properties"]["transformer"]["additionalProperties"]["discriminator"]["mapping"]
         for kind, reference in sorted(dimensions.items()):
@@ -100,7 +101,8 @@ def _allowed(node: dict[str, Any]) -> str:
     if kind == "array" and node["items"].get("type") == "integer":
         return "a list of whole numbers"
     if kind == "array":
-        return "a list of steps, each with `method` and the keys below"
+        tag = node["items"]["discriminator"]["propertyName"]
+        return f"a list of {'steps' if tag == 'method' else 'mappings'}, each with `{tag}` and the keys below"
     if kind == "object":
         names = node.get("propertyNames", {}).get("enum")
         return f"a mapping{' with ' + ', '.join(f'`{name}`' for name in names) + ' as keys' if names else ''}"

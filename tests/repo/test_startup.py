@@ -46,7 +46,7 @@ def test_data_stages_import_no_torch(stage: str) -> None:
     assert imported_by(f"import pipeline.{stage}") & {*HEAVY} == set()
 
 
-@pytest.mark.parametrize("stage", ["audit", "baseline", "evaluate", "select", "register", "report"])
+@pytest.mark.parametrize("stage", ["audit", "baseline", "evaluate", "select", "compare", "register", "report"])
 def test_stages_without_training_import_no_torch(stage: str) -> None:
     assert imported_by(f"import pipeline.{stage}") & {*TRAINING} == set()
 

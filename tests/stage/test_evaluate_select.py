@@ -76,7 +76,7 @@ def test_the_bundle_has_the_same_bytes_when_made_again(paths, params, tmp_path):
 
 def test_evaluate_writes_what_the_predictions_say(paths):
     folder = paths.evaluation("validation", "baseline")
-    names = {"metrics.json", "report.json", "predictions.parquet", "confusion.csv", "calibration.csv"}
+    names = {"metrics.json", "report.json", "predictions.parquet", "confusion.csv", "calibration.csv", "plots"}
     assert {path.name for path in folder.iterdir()} == names
     metrics, report = read_json(folder / "metrics.json"), read_json(folder / "report.json")
     predictions = pd.read_parquet(folder / "predictions.parquet")
@@ -118,7 +118,9 @@ def test_figures_and_files_are_in_the_models_mlflow_run(paths, params):
 
 def test_the_text_of_no_document_is_in_the_figures(paths):
     validation = pd.read_parquet(paths.split("validation"))
-    for path in paths.evaluation("validation", "baseline").iterdir():
+    files = [path for path in paths.evaluation("validation", "baseline").rglob("*") if path.is_file()]
+    assert len(files) >= 5
+    for path in files:
         assert validation["text"][0].encode() not in path.read_bytes()
 
 
@@ -129,6 +131,7 @@ def test_a_label_or_model_that_is_not_there_is_told(paths, params, tmp_path):
         evaluate.run(params, paths, "baseline", "other")
     stranger = Paths(root=tmp_path, state=paths.state)
     shutil.copytree(paths.bundle("baseline"), stranger.bundle("baseline"))
+    shutil.copytree(paths.evaluation("validation", "baseline"), stranger.evaluation("validation", "baseline"))
     write_table(stranger.split("test"), movie_reviews()[:20].assign(label="neutral"), DOCUMENTS)
     with pytest.raises(UnknownLabels, match=r"20 documents have a label .*\['neutral'\].*clean\.labels"):
         evaluate.run(params, stranger, "baseline", "test")

@@ -6,8 +6,8 @@ import mlflow
 import pytest
 
 from pipeline import register, report
-from tests.tiny_reports import write_data_reports, write_model_reports
-from tests.tiny_run import PROJECT, tiny_run
+from tests.page_text import reported_run
+from tests.tiny_run import PROJECT
 from textmill import tracking
 from textmill.artifacts import read_json, write_json
 from textmill.config import load_params
@@ -16,9 +16,7 @@ from textmill.paths import Paths
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Paths:
-    paths = tiny_run(tmp_path_factory.mktemp("report"))
-    write_data_reports(paths)
-    write_model_reports(paths)
+    paths = reported_run(tmp_path_factory.mktemp("report"))
     register.run(load_params(paths.params), paths)
     return paths
 

@@ -10,7 +10,7 @@ import pytest
 from mlflow import MlflowClient
 from typer.testing import CliRunner, Result
 
-from pipeline import register
+from pipeline import compare, register
 from tests.corpora import movie_reviews
 from tests.tiny_reports import write_data_reports
 from tests.tiny_run import PROJECT, REPOSITORY, tiny_run
@@ -29,6 +29,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Paths:
         patch.delenv("DVC_EXP_BASELINE_REV", raising=False)
         paths = tiny_run(tmp_path_factory.mktemp("finished"))
         register.run(load_params(paths.params), paths)
+        compare.run(load_params(paths.params), paths)
         write_data_reports(paths)
         return paths
 
@@ -109,10 +110,10 @@ def test_check_tells_damaged_weights(checkout: Path) -> None:
 
 
 def test_check_tells_a_storage_of_no_known_form(checkout: Path) -> None:
-    edit(checkout / "params.yaml", "  storage: null", "  storage: sqllite:///studies.db")
+    edit(checkout / "params.yaml", "  storage: null", "  storage: sqlight:///studies.db")
     found = call("check")
     assert found.exit_code == 1
-    assert "tune.storage is sqllite:///studies.db, which is not of a known form" in found.stderr
+    assert "tune.storage is sqlight:///studies.db, which is not of a known form" in found.stderr
 
 
 def test_use_writes_a_preset_and_keeps_comments(checkout: Path) -> None:

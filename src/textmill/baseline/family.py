@@ -11,7 +11,7 @@ from textmill.baseline.export import PAD_ID, READS_ALL, export
 from textmill.baseline.tfidf import Counts, Settings, TfidfModel, count_ngrams, fit
 from textmill.baseline.truth import Truth
 from textmill.bundle import write_bundle
-from textmill.evaluation.calibration import fit_binary_temperature, fit_temperature
+from textmill.evaluation.temperature import fit_binary_temperature, fit_temperature
 from textmill.evaluation.thresholds import fit_thresholds
 from textmill.tasks import Task
 

@@ -1,6 +1,17 @@
 """The `textmill` command: thin, and quick to start, because what is heavy is imported where it is used."""
 
-from textmill.cli import contract, inspecting, labels, predicting, production, quarantine, setup, study, tuning
+from textmill.cli import (
+    contract,
+    inspecting,
+    labels,
+    predicting,
+    production,
+    quarantine,
+    reporting,
+    setup,
+    study,
+    tuning,
+)
 from textmill.cli.app import app
 
 __all__ = [
@@ -11,6 +22,7 @@ __all__ = [
     "predicting",
     "production",
     "quarantine",
+    "reporting",
     "setup",
     "study",
     "tuning",

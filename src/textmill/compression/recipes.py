@@ -22,7 +22,7 @@ from textmill.compression.recovery import Recovery
 from textmill.compression.skipping import reason_to_skip
 from textmill.data.tokens import read_meta
 from textmill.errors import UserError
-from textmill.evaluation.calibration import fit_binary_temperature, fit_temperature
+from textmill.evaluation.temperature import fit_binary_temperature, fit_temperature
 from textmill.evaluation.thresholds import NEUTRAL, fit_thresholds
 from textmill.models.folder import load_model, save_model
 from textmill.runtime import Classifier

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from textmill.config.base import Count, Positive, Section, Share
+from textmill.config.checks import Checks
 from textmill.config.data import Column
 
 Perturbation = Literal[
@@ -44,11 +45,15 @@ class Evaluate(Section):
     coverage: Share = Field(description="Share of documents whose prediction set shall hold the true label.")
     slices: Slices
     robustness: Robustness
+    checks: Checks = Field(description="How the model must behave, in the spirit of CheckList; see docs/evaluation.md.")
     shift: Shift
     latency_documents: Annotated[int, Field(ge=10)] = Field(description="Documents timed one at a time.")
     latency_threads: Count = Field(description="CPU threads of the runtime while it is timed.")
     throughput_batch: Count = Field(description="Batch size of the throughput figure.")
     batch_sizes: Annotated[list[Count], Field(min_length=1)] = Field(description="Of the throughput curve.")
+    startup_processes: Annotated[int, Field(ge=0)] = Field(
+        description="Fresh processes that tell start-up time and memory, by their median; 0 leaves this out."
+    )
 
 
 class Diagnose(Section):

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from textmill.config.base import Name, Section
+from textmill.config.checks import check_task
 from textmill.config.compression import Compress
 from textmill.config.contract import Contract
 from textmill.config.data import Clean, Data, Split, Tokenize
@@ -83,6 +84,8 @@ class Params(Section):
             yield "data.label_corrections", self.data.label_corrections
         if self.pretrain.source is not None:
             yield "pretrain.source", self.pretrain.source
+        if self.evaluate.shift.source is not None:
+            yield "evaluate.shift.source", self.evaluate.shift.source
         yield "model.weights", self.model.weights
 
     @model_validator(mode="after")
@@ -115,6 +118,7 @@ class Params(Section):
             )
 
     def _check_task(self) -> None:
+        check_task(self.evaluate.checks, self.task)
         loss = self.training.loss
         if self.task == "regression":
             if self.clean.labels is not None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ruamel.yaml import YAML
 
 
+_TAGS = ("quantize", "prune", "distill", "invariance", "directional", "expectation")  # of members of a list
 _NO_DIMENSION = ("union_tag_not_found", "union_tag_invalid", "model_attributes_type")  # pydantic's types of errors
 
 
@@ -81,7 +82,7 @@ def _say_type(node: Any) -> str:
 def _written(place: Sequence[int | str]) -> Iterator[str]:
     """The keys as the user wrote them: pydantic adds which of several forms it took a value for."""
     for before, key in zip([None, *place], place, strict=False):
-        if isinstance(before, int) and key in ("quantize", "prune", "distill"):
+        if isinstance(before, int) and key in _TAGS:
             continue
         if before == "source" and key in ("one", "each"):
             continue

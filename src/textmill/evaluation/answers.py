@@ -24,6 +24,12 @@ def output_of(classifier: Classifier) -> Callable[..., NDArray[Any]]:
     return classifier.predict_values if classifier.task == "regression" else classifier.predict_proba
 
 
+def answer_each(classifier: Classifier, texts: Sequence[str]) -> NDArray[Any]:
+    """The outputs of texts that are sent alone, one after the other."""
+    predict = output_of(classifier)
+    return np.array([predict([text])[0] for text in texts])
+
+
 def write_answers(classifier: Classifier, outputs: NDArray[Any]) -> NDArray[np.object_]:
     """The answers [N] of these outputs as our tables hold them."""
     if classifier.task == "regression":

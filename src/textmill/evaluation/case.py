@@ -1,8 +1,10 @@
 """What the parts of an evaluation are given, and what they give back."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
@@ -23,11 +25,13 @@ class Settings:
     coverage: float
     slices: dict[str, Any]
     robustness: dict[str, Any]
+    checks: list[dict[str, Any]]
     shift: dict[str, Any]
     latency_documents: int
     latency_threads: int
     throughput_batch: int
     batch_sizes: list[int]
+    startup_processes: int
     seed: int
 
 
@@ -40,6 +44,8 @@ class Case:
         truth: labels as positions in `classifier.labels` [N]; 1 where a document has a label [N, C] (multi_label);
             numbers [N] (regression).
         outputs: probabilities [N, C], or numbers [N]; of documents sent alone.
+        milliseconds: wall time [N] of each of them.
+        bundle: the folder that the classifier was loaded from.
         fitted: report.json of the same model on validation, where thresholds were set; None on validation itself.
     """
 
@@ -48,6 +54,8 @@ class Case:
     documents: pd.DataFrame
     truth: NDArray[Any]
     outputs: NDArray[Any]
+    milliseconds: NDArray[np.float64]
+    bundle: Path
     settings: Settings
     fitted: dict[str, Any] | None
 

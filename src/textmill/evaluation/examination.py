@@ -2,20 +2,26 @@
 
 import importlib
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
-from textmill.evaluation.case import Case, EvaluatedSplit, Findings
+from textmill.evaluation.case import Case, Findings
 
-
-class Part(NamedTuple):
-    """`examine(case)` gives the findings, or None where the task or the settings leave the part out."""
-
-    function: str
-    splits: tuple[EvaluatedSplit, ...]
-
-
-# A new part costs one file and one line here. What sets thresholds does so on validation, for test to be judged by.
-PARTS: dict[str, Part] = {}
+# `examine(case)` of each gives the findings, or None where the task or the settings leave the part out.
+# A new part costs one file and one line here.
+PARTS = {
+    "adaptive_calibration": "textmill.evaluation.calibration:examine",
+    "selective": "textmill.evaluation.selective:examine",
+    "conformal": "textmill.evaluation.conformal:examine",
+    "checks": "textmill.evaluation.checks:examine",
+    "slices": "textmill.evaluation.slices:examine",
+    "weak_slices": "textmill.evaluation.weak_slices:examine",
+    "fairness": "textmill.evaluation.fairness:examine",
+    "robustness": "textmill.evaluation.robustness:examine",
+    "shift": "textmill.evaluation.shift:examine",
+    "efficiency": "textmill.evaluation.efficiency:examine",
+}
+# The others look at test alone. These set thresholds there for test to be judged by, or tell mistakes of params early.
+ON_VALIDATION = {"adaptive_calibration", "selective", "conformal", "checks"}
 
 
 def examine(case: Case) -> tuple[dict[str, float], dict[str, Any]]:
@@ -23,7 +29,7 @@ def examine(case: Case) -> tuple[dict[str, float], dict[str, Any]]:
     metrics: dict[str, float] = {}
     details: dict[str, Any] = {}
     for name, part in PARTS.items():
-        if case.split not in part.splits:
+        if case.split == "validation" and name not in ON_VALIDATION:
             continue
         findings = _function(part)(case)
         if findings is not None:
@@ -32,7 +38,7 @@ def examine(case: Case) -> tuple[dict[str, float], dict[str, Any]]:
     return metrics, details
 
 
-def _function(part: Part) -> Callable[[Case], Findings | None]:
-    module, _, name = part.function.partition(":")
+def _function(part: str) -> Callable[[Case], Findings | None]:
+    module, _, name = part.partition(":")
     function: Callable[[Case], Findings | None] = getattr(importlib.import_module(module), name)
     return function

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from textmill.evaluation.quality import Tally, macro_scores
+from textmill.evaluation.confusion import Tally, macro_scores
 from textmill.evaluation.regression import value_scores, value_terms
 from textmill.evaluation.resampling import resample_sums
 from textmill.tasks import PRIMARY, PRIMARY_NAMES, Task, split_labels
@@ -25,13 +25,13 @@ class Terms:
     """What each cell adds to the sums.
 
     Attributes:
-        of_models: for each of M models float64 [K, S].
+        of_models: for each of M models [K, S]; float32 where they are ones and zeros, else float64.
         counts_K: documents of each cell.
         strata_K: the true label where there is one a document: a resample keeps its number of documents.
     """
 
     task: Task
-    of_models: list[NDArray[np.float64]]
+    of_models: list[NDArray[Any]]
     counts_K: NDArray[np.int64]
     strata_K: NDArray[np.int64] | None
 
@@ -69,7 +69,7 @@ def primary_terms(task: Task, actual_N: Answers, *predicted_N: Answers) -> Terms
     columns = [np.asarray(column).astype(str) for column in (actual_N, *predicted_N)]
     distinct, codes = np.unique(np.concatenate(columns), return_inverse=True)
     cells_KX, counts_K = np.unique(codes.reshape(len(columns), -1).T, axis=0, return_counts=True)
-    hot_LC = _multi_hot(distinct) if task == "multi_label" else np.eye(len(distinct))
+    hot_LC = _multi_hot(distinct) if task == "multi_label" else np.eye(len(distinct), dtype=np.float32)
     true_KC, *guesses = (hot_LC[column_K] for column_K in cells_KX.T)
     terms = [np.hstack([true_KC * guess_KC, true_KC, guess_KC]) for guess_KC in guesses]
     return Terms(task, terms, counts_K, cells_KX[:, 0] if task == "single_label" else None)
@@ -80,11 +80,11 @@ def score_answers(task: Task, actual_N: Answers, predicted_N: Answers) -> float:
     return primary_terms(task, actual_N, predicted_N).scores()[0]
 
 
-def _multi_hot(joined: NDArray[Any]) -> NDArray[np.float64]:
+def _multi_hot(joined: NDArray[Any]) -> NDArray[np.float32]:
     """Which labels each joined text names, [texts, C]."""
     sets = [split_labels(text) for text in joined.tolist()]
     position = {label: i for i, label in enumerate(sorted({label for labels in sets for label in labels}))}
-    hot = np.zeros((len(sets), len(position)))
+    hot = np.zeros((len(sets), len(position)), dtype=np.float32)
     for row, labels in zip(hot, sets, strict=True):
         row[[position[label] for label in labels]] = 1.0
     return hot

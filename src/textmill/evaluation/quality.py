@@ -1,28 +1,24 @@
 """Quality of predicted labels, one a document, with bootstrap intervals.
 
-All these figures but the log loss are functions of how many documents fell into each cell (true label, predicted
-label), see `resampling`. Resamples are stratified: a class keeps its number of documents, which the split has fixed as
-well.
+Resamples are stratified: a class keeps its number of documents, which the split has fixed as well. All figures of a
+resample come from sums over its documents (see `resampling`): how many fell into each cell (true label, predicted
+label), losses, and the influences that stand for figures of order (see `ranking`).
 
-Shapes: N documents, C classes, M models, K cells that occur, R resamples. Labels are indices into C.
+Shapes: N documents, C classes, R resamples, S sums. Labels are indices into C.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from textmill.evaluation.resampling import Floats, Ints, divide, percentile_intervals, resample_sums
+from textmill.evaluation.confusion import Tally, class_scores, confusion_matrix, scores, tally
+from textmill.evaluation.ranking import Ranking, macro_rankings, rank, resampled_rankings, true_ranks
+from textmill.evaluation.resampling import Floats, Ints, percentile_intervals, resample_columns, widen
 
-
-class Tally(NamedTuple):
-    """What the figures are computed from, each [..., C]: hits, documents and predictions of a class."""
-
-    hits: NDArray[Any]
-    support: NDArray[Any]
-    predicted: NDArray[Any]
+RANKINGS = ("roc_auc", "average_precision", "mean_average_precision")
 
 
 @dataclass(frozen=True)
@@ -45,6 +41,7 @@ def assess(
     probabilities_NC: Floats,
     names: Sequence[str],
     *,
+    top_k: int,
     confidence: float,
     num_resamples: int,
     seed: int,
@@ -52,103 +49,110 @@ def assess(
     """Every figure of one model's probabilities, with percentile intervals of the given confidence.
 
     Returns:
-        figures: accuracy, balanced_accuracy, precision_macro, recall_macro, f1_macro, f1_weighted, log_loss; all with
-            intervals. details: per_class (of each label precision, recall, f1, support, f1_low and f1_high), and
-            confusion, documents [C, C], rows true, columns predicted.
+        figures: those of `confusion.scores`, the means of `document_terms`, and the macro averages roc_auc and
+            average_precision, which are left out where all documents have one label; all with intervals. details:
+            per_class, see there, and confusion, documents [C, C], rows true, columns predicted.
     """
     predicted_N = probabilities_NC.argmax(axis=1)
     confusion_CC = confusion_matrix(labels_N, predicted_N, len(names))
-    whole = tally(confusion_CC)
-    resampled = bootstrap(labels_N, [predicted_N], len(names), num_resamples=num_resamples, seed=seed)[0]
-    losses_N = document_losses(labels_N, probabilities_NC)
-    (sums_R1,) = resample_sums(
-        [losses_N[:, None]], np.ones(len(losses_N), dtype=np.int64), num_resamples=num_resamples, seed=seed
+    counts = tally(confusion_CC)
+    one_hot_CC = np.eye(len(names), dtype=np.float32)
+    true_NC, guess_NC = one_hot_CC[labels_N], one_hot_CC[predicted_N]
+    rankings = rank(true_NC > 0, probabilities_NC)
+    means = document_terms(labels_N, probabilities_NC, top_k)
+    influences = {name: ranking.influence_NC for name, ranking in rankings.items()}
+    sums = resample_columns(
+        {"hits": true_NC * guess_NC, "predicted": guess_NC, **influences, **means},
+        num_resamples=num_resamples,
+        seed=seed,
+        strata_N=labels_N,
     )
-    figures = {**{name: float(value) for name, value in scores(whole).items()}, "log_loss": float(losses_N.mean())}
-    samples = {**scores(resampled), "log_loss": sums_R1[:, 0] / len(losses_N)}
-    return Quality(
-        figures=figures,
-        intervals=percentile_intervals(samples, confidence),
-        details={
-            "per_class": per_class(names, whole, resampled, confidence),
-            "confusion": confusion_CC.tolist(),
-        },
-    )
-
-
-def confusion_matrix(labels_N: Ints, predicted_N: Ints, num_classes: int) -> NDArray[np.int64]:
-    """Documents [C, C], rows true, columns predicted."""
-    cells_N = labels_N.astype(np.int64) * num_classes + predicted_N
-    return np.bincount(cells_N, minlength=num_classes**2).reshape(num_classes, num_classes)
-
-
-def tally(confusion_CC: NDArray[Any]) -> Tally:
-    return Tally(np.diagonal(confusion_CC), confusion_CC.sum(axis=1), confusion_CC.sum(axis=0))
-
-
-def per_class(names: Sequence[str], whole: Tally, resampled: Tally, confidence: float) -> dict[str, dict[str, float]]:
-    """The figures of each class, F1 with its interval."""
-    precision_C, recall_C, f1_C = class_scores(whole)
-    tails = [(1 - confidence) / 2, (1 + confidence) / 2]
-    low_C, high_C = np.quantile(class_scores(resampled)[2], tails, axis=0)
-    return {
-        name: {
-            "precision": float(precision_C[i]),
-            "recall": float(recall_C[i]),
-            "f1": float(f1_C[i]),
-            "support": int(whole.support[i]),
-            "f1_low": float(low_C[i]),
-            "f1_high": float(high_C[i]),
-        }
-        for i, name in enumerate(names)
+    resampled = Tally(sums["hits"], counts.support, sums["predicted"])
+    figures = {
+        **{name: float(value) for name, value in scores(counts).items()},
+        **{name: float(terms_N.mean()) for name, terms_N in means.items()},
+        **macro_rankings(rankings),
     }
-
-
-def class_scores(counts: Tally) -> tuple[Floats, Floats, Floats]:
-    """Precision, recall and F1, each [..., C]; 0 where a class was never predicted or does not occur."""
-    return (
-        divide(counts.hits, counts.predicted),
-        divide(counts.hits, counts.support),
-        divide(2 * counts.hits, counts.support + counts.predicted),
-    )
-
-
-def macro_scores(counts: Tally) -> dict[str, Floats]:
-    """Macro averages, each [...], over the classes that occur or were predicted."""
-    num_met = ((counts.support > 0) | (counts.predicted > 0)).sum(axis=-1)
-    names = ("precision_macro", "recall_macro", "f1_macro")
-    return {
-        name: divide(values.sum(axis=-1), num_met) for name, values in zip(names, class_scores(counts), strict=True)
+    samples = {
+        **scores(resampled),
+        **{name: sums[name] / len(labels_N) for name in means},
+        **resampled_rankings(rankings, sums),
     }
+    details = {
+        "per_class": per_class(names, counts, resampled, rankings, sums, confidence),
+        "confusion": confusion_CC.tolist(),
+    }
+    shares = [*scores(counts), "top_k"]
+    intervals = widen_shares(percentile_intervals(samples, confidence), figures, shares, len(labels_N), confidence)
+    return Quality(figures, intervals, details)
 
 
-def scores(counts: Tally) -> dict[str, Floats]:
-    """The figures over all classes, each [...].
-
-    Macro averages are over the classes that occur or were predicted, balanced accuracy over those that
-    occur: scikit-learn's definitions.
+def widen_shares(
+    intervals: Mapping[str, tuple[float, float]],
+    figures: Mapping[str, float],
+    shares: Collection[str],
+    num_documents: int,
+    confidence: float,
+) -> dict[str, tuple[float, float]]:
+    """The intervals, no tighter than N documents allow (`resampling.widen`): those of `shares`, and of a ranking that
+    no document changes, such as one without a fault.
     """
-    _, recall, f1 = class_scores(counts)
-    num_documents = counts.support.sum(axis=-1)
+    wide = dict(intervals)
+    for name, bounds in intervals.items():
+        if name in shares or (name in RANKINGS and bounds[0] == bounds[1]):
+            low, high, figure, count = map(np.asarray, (*bounds, figures[name], num_documents))
+            low, high = widen(low, high, figure, count, confidence)
+            wide[name] = float(low), float(high)
+    return wide
+
+
+def per_class(
+    names: Sequence[str],
+    whole: Tally,
+    resampled: Tally,
+    rankings: dict[str, Ranking],
+    sums: Mapping[str, Floats],
+    confidence: float,
+) -> dict[str, dict[str, float | None]]:
+    """Support, precision, recall, f1, roc_auc and average_precision of each class, all but the first with _low, _high.
+
+    Those of a ranking are None for a class that no document, or every document, is in. Intervals are no tighter than
+    the number of documents allows, see `resampling.widen`; those of a ranking where it has no fault.
+    """
+    columns = dict(zip(("precision", "recall", "f1"), class_scores(whole), strict=True))
+    samples = dict(zip(columns, class_scores(resampled), strict=True))
+    for name, ranking in rankings.items():
+        columns[name], samples[name] = ranking.figure_C, ranking.resampled(sums[name])
+    tails = [(1 - confidence) / 2, (1 + confidence) / 2]
+    for name, values_RC in samples.items():
+        low_C, high_C = np.quantile(np.ascontiguousarray(values_RC.T), tails, axis=1)
+        count_C = whole.predicted if name == "precision" else whole.support
+        wide_low_C, wide_high_C = widen(low_C, high_C, columns[name], count_C, confidence)
+        is_share_C = (name not in rankings) | (low_C == high_C)
+        columns[f"{name}_low"] = np.where(is_share_C, wide_low_C, low_C)
+        columns[f"{name}_high"] = np.where(is_share_C, wide_high_C, high_C)
     return {
-        "accuracy": counts.hits.sum(axis=-1) / num_documents,
-        "balanced_accuracy": recall.mean(axis=-1, where=counts.support > 0),
-        **macro_scores(counts),
-        "f1_weighted": (f1 * counts.support).sum(axis=-1) / num_documents,
+        label: {
+            "support": int(whole.support[i]),
+            **{name: float(values_C[i]) if np.isfinite(values_C[i]) else None for name, values_C in columns.items()},
+        }
+        for i, label in enumerate(names)
     }
 
 
-def bootstrap(
-    labels_N: Ints, predicted_MN: Sequence[Ints], num_classes: int, *, num_resamples: int, seed: int
-) -> list[Tally]:
-    """Tallies [R, C] of each of M models on the same resamples of the documents."""
-    cells_KX, counts_K = np.unique(np.column_stack([labels_N, *predicted_MN]), axis=0, return_counts=True)
-    one_hot_CC = np.eye(num_classes)
-    true_KC = one_hot_CC[cells_KX[:, 0]]
-    guess_MKC = [one_hot_CC[column_K] for column_K in cells_KX.T[1:]]
-    terms = [np.hstack([true_KC * guess_KC, true_KC, guess_KC]) for guess_KC in guess_MKC]
-    sums = resample_sums(terms, counts_K, num_resamples=num_resamples, seed=seed, strata_K=cells_KX[:, 0])
-    return [Tally(*np.split(sums_RS, 3, axis=1)) for sums_RS in sums]
+def document_terms(labels_N: Ints, probabilities_NC: Floats, top_k: int) -> dict[str, NDArray[np.float64]]:
+    """What each document adds [N] to figures that are means over documents.
+
+    Returns:
+        log_loss, in nats; brier, the squared errors, summed over classes (between 0 and 2); top_k, 1 where the label is
+        among the `top_k` most probable ones.
+    """
+    errors_NC = probabilities_NC - np.eye(probabilities_NC.shape[1])[labels_N]
+    return {
+        "log_loss": document_losses(labels_N, probabilities_NC),
+        "brier": (errors_NC**2).sum(axis=1),
+        "top_k": (true_ranks(labels_N, probabilities_NC) <= top_k).astype(np.float64),
+    }
 
 
 def document_losses(labels_N: Ints, probabilities_NC: Floats) -> NDArray[np.float64]:

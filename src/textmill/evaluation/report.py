@@ -16,6 +16,7 @@ from textmill.evaluation.case import Case, EvaluatedSplit, Settings
 from textmill.evaluation.examination import examine
 from textmill.evaluation.latency import hardware, predict_one_by_one, throughput
 from textmill.evaluation.multi_label import assess_labels
+from textmill.evaluation.plot_tables import plot_tables
 from textmill.evaluation.quality import Quality, assess
 from textmill.evaluation.regression import assess_values, compare_bins
 from textmill.runtime import Classifier
@@ -47,7 +48,7 @@ class Evaluation:
     calibration: pd.DataFrame
 
     def write(self, folder: Path) -> None:
-        """Write metrics.json, report.json, predictions.parquet, confusion.csv and calibration.csv, or nothing."""
+        """Write metrics.json, report.json, predictions.parquet, the two tables as CSV and plots/, or nothing."""
         with atomic(folder) as temporary:
             temporary.mkdir()
             write_json(temporary / "metrics.json", self.metrics)
@@ -55,6 +56,9 @@ class Evaluation:
             self.predictions.to_parquet(temporary / "predictions.parquet", index=False)
             self.confusion.to_csv(temporary / "confusion.csv", index=False)
             self.calibration.to_csv(temporary / "calibration.csv", index=False)
+            (temporary / "plots").mkdir()
+            for name, table in plot_tables(self.report).items():
+                table.to_csv(temporary / "plots" / f"{name}.csv", index=False)
 
 
 def read_skipped(model: Path) -> str | None:
@@ -99,17 +103,16 @@ def evaluate(
     truth = read_truth(classifier, documents)
     outputs, milliseconds_N = predict_one_by_one(classifier, texts, progress)
     quality, error, calibration = _assess(classifier, truth, outputs, settings)
-    examined, details = examine(Case(split, classifier, documents, truth, outputs, settings, fitted))
-    p50, p95, p99 = np.percentile(milliseconds_N[: settings.latency_documents], [50, 95, 99])
+    examined, details = examine(
+        Case(split, classifier, documents, truth, outputs, milliseconds_N, bundle, settings, fitted)
+    )
+    speed = _speed(classifier, texts, milliseconds_N, settings)
     metrics = {
         "num_documents": len(documents),
         **_with_score(quality, PRIMARY[classifier.task]),
         **({} if error is None else {"ece": error}),
         "size_mb": size_mb(bundle),
-        "latency_p50_ms": float(p50),
-        "latency_p95_ms": float(p95),
-        "latency_p99_ms": float(p99),
-        "throughput_per_s": throughput(classifier, texts[: settings.latency_documents], settings.throughput_batch),
+        **speed,
         **examined,
     }
     report = {
@@ -126,11 +129,27 @@ def evaluate(
         "hardware": hardware(),
         "bundle_sha256": sha256(bundle),
     }
+    predictions = _predictions(classifier, documents, outputs)
+    return Evaluation(metrics, report, predictions, _confusion(classifier.task, predictions), calibration)
+
+
+def _speed(
+    classifier: Classifier, texts: list[str], milliseconds_N: NDArray[np.float64], settings: Settings
+) -> dict[str, float]:
+    """Latency of the first `latency_documents`, and throughput."""
+    p50, p95, p99 = np.percentile(milliseconds_N[: settings.latency_documents], [50, 95, 99])
+    return {
+        "latency_p50_ms": float(p50),
+        "latency_p95_ms": float(p95),
+        "latency_p99_ms": float(p99),
+        "throughput_per_s": throughput(classifier, texts[: settings.latency_documents], settings.throughput_batch),
+    }
+
+
+def _predictions(classifier: Classifier, documents: pd.DataFrame, outputs: NDArray[Any]) -> pd.DataFrame:
     predictions = documents[["id", "cluster", "label"]].reset_index(drop=True)
     predictions["predicted"] = write_answers(classifier, outputs)
-    probabilities = {f"p{i}": outputs[:, i] for i in range(len(classifier.labels))}
-    confusion = _confusion(classifier.task, predictions)
-    return Evaluation(metrics, report, predictions.assign(**probabilities), confusion, calibration)
+    return predictions.assign(**{f"p{i}": outputs[:, i] for i in range(len(classifier.labels))})
 
 
 def read_truth(classifier: Classifier, documents: pd.DataFrame) -> NDArray[Any]:
@@ -159,7 +178,7 @@ def _assess(
         quality = assess_labels(truth, outputs, thresholds, classifier.labels, **resampling)
         bins = label_reliability(outputs, truth, settings.calibration_bins)
     else:
-        quality = assess(truth, outputs, classifier.labels, **resampling)
+        quality = assess(truth, outputs, classifier.labels, top_k=settings.top_k, **resampling)
         bins = reliability(outputs, truth, settings.calibration_bins)
     return quality, bins.error, bins.table()
 

@@ -3,6 +3,7 @@
 Shapes: N documents, R resamples. Answers are as our tables hold them: labels, joined labels, or numbers.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,8 @@ from scipy import stats
 
 from textmill.evaluation.primary import Answers, primary_terms
 from textmill.tasks import Task
+
+_ROUNDING = 1e-9  # relative: equal differences that were summed in another order are equal
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,10 @@ class Difference:
         """
         return min(float(np.quantile(self.samples_R, 1 - confidence)), self.observed - self.unseen(confidence))
 
+    def upper_bound(self, confidence: float) -> float:
+        """What the true difference stays below with this one-sided confidence; the mirror of `lower_bound`."""
+        return max(float(np.quantile(self.samples_R, confidence)), self.observed + self.unseen(confidence))
+
     def unseen(self, confidence: float) -> float:
         """The largest share of documents that may be worse though N show none: (1 - share)^N = 1 - confidence.
 
@@ -48,6 +55,20 @@ class Difference:
         """Two-sided percentile interval."""
         low, high = np.quantile(self.samples_R, [(1 - confidence) / 2, (1 + confidence) / 2])
         return float(low), float(high)
+
+    @property
+    def p_value(self) -> float:
+        """How often two models of equal score would differ by as much, in either direction, as was observed.
+
+        The bootstrap distribution, moved to a difference of 0, stands for that of the null. What was observed counts as
+        one more resample, so that no p-value is 0.
+
+        Source: Davison and Hinkley, Bootstrap Methods and their Application (1997), section 4.4, of a test based on
+        the difference itself.
+        """
+        distances_R = np.abs(self.samples_R - self.observed)
+        as_far = distances_R >= abs(self.observed) * (1 - _ROUNDING)
+        return float((1 + as_far.sum()) / (1 + len(distances_R)))
 
 
 @dataclass(frozen=True)
@@ -83,6 +104,64 @@ def mcnemar(labels_N: NDArray[Any], predicted_a_N: NDArray[Any], predicted_b_N: 
     only_a, only_b = int((right_a_N & ~right_b_N).sum()), int((right_b_N & ~right_a_N).sum())
     p_value = stats.binomtest(only_a, only_a + only_b).pvalue if only_a + only_b else 1.0
     return McNemar(only_a, only_b, float(p_value))
+
+
+@dataclass(frozen=True)
+class Wilcoxon:
+    """Documents whose number only one of two models is nearer to, and how likely so uneven a division is by chance.
+
+    Attributes:
+        effect_size: matched-pairs rank-biserial correlation, from -1 to 1: the share of the ranks of |difference of
+            errors| in favour of a minus that in favour of b.
+    """
+
+    num_a_nearer: int
+    num_b_nearer: int
+    p_value: float
+    effect_size: float
+
+
+def wilcoxon(actual_N: NDArray[Any], predicted_a_N: NDArray[Any], predicted_b_N: NDArray[Any]) -> Wilcoxon:
+    """Signed-rank test that a and b err equally far from numbers; documents where they do are left out.
+
+    Source: Wilcoxon, Individual Comparisons by Ranking Methods (1945); of the effect size Kerby, The Simple Difference
+    Formula (2014).
+    """
+    gains_N = np.abs(predicted_b_N - actual_N) - np.abs(predicted_a_N - actual_N)
+    gains_D = gains_N[gains_N != 0]
+    if not len(gains_D):
+        return Wilcoxon(0, 0, 1.0, 0.0)
+    ranks_D = stats.rankdata(np.abs(gains_D))
+    effect_size = float((ranks_D * np.sign(gains_D)).sum() / ranks_D.sum())
+    num_a_nearer = int((gains_D > 0).sum())
+    return Wilcoxon(num_a_nearer, len(gains_D) - num_a_nearer, float(stats.wilcoxon(gains_D).pvalue), effect_size)
+
+
+def cohens_h(share_a: float, share_b: float) -> float:
+    """Distance of two shares where their spread is the same everywhere: 0.2 is small, 0.5 medium, 0.8 large.
+
+    Source: Cohen, Statistical Power Analysis for the Behavioral Sciences (1988), chapter 6.
+    """
+    return float(2 * np.arcsin(np.sqrt(share_a)) - 2 * np.arcsin(np.sqrt(share_b)))
+
+
+def adjust_holm(p_values: Sequence[float]) -> list[float]:
+    """p-values for which 5 % is the chance of even one false alarm among all of them, in their order.
+
+    Source: Holm, A Simple Sequentially Rejective Multiple Test Procedure (1979).
+    """
+    from statsmodels.stats.multitest import multipletests
+
+    return [float(p) for p in multipletests(p_values, method="holm")[1]] if len(p_values) else []
+
+
+def equivalent(difference: Difference, *, margin: float, confidence: float) -> bool:
+    """Whether a and b differ by less than `margin` in either direction: two one-sided tests, each of this confidence.
+
+    Source: Schuirmann, A Comparison of the Two One-Sided Tests Procedure and the Power Approach (1987).
+    """
+    is_below = difference.upper_bound(confidence) < margin
+    return is_below and non_inferior(difference, margin=margin, confidence=confidence)
 
 
 def non_inferior(difference: Difference, *, margin: float, confidence: float) -> bool:

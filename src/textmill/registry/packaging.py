@@ -58,7 +58,7 @@ def register(
     digest = sha256(bundle)
     version = find(client, model, digest)
     if version is None:
-        with _model_arguments(bundle, train_clusters, input_example) as arguments, _quiet():
+        with _model_arguments(bundle, train_clusters, input_example) as arguments, quiet():
             info = mlflow.pyfunc.log_model(name=model, **arguments)
             # The tag is set in the same step as the version: a kill leaves none that would not be found.
             created = mlflow.register_model(f"models:/{info.model_id}", model, 0, tags={BUNDLE_TAG: digest, **tags})
@@ -90,7 +90,7 @@ def _fetch(version: Version, path: str) -> Path:
     from mlflow.exceptions import MlflowException
 
     try:
-        with _quiet():
+        with quiet():
             local = Path(download_artifacts(f"models:/{version.model}/{version.number}/{path}"))
     except (MlflowException, OSError) as error:
         raise _unreadable(version, path, error) from None
@@ -131,7 +131,7 @@ def _pack_again(
     model_id = version.source.removeprefix("models:/")
     same = mlflow.models.Model(run_id=version.run_id, model_id=model_id)
     packed = _model_arguments(bundle, train_clusters, input_example)
-    with tempfile.TemporaryDirectory() as folder, packed as arguments, _quiet():
+    with tempfile.TemporaryDirectory() as folder, packed as arguments, quiet():
         mlflow.pyfunc.save_model(f"{folder}/model", mlflow_model=same, **arguments)
         client.log_model_artifacts(model_id, f"{folder}/model")
 
@@ -169,7 +169,7 @@ def _ship_runtime(folder: Path) -> Path:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """MLflow tells of every step, and shows a bar for every file."""
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     logger = logging.getLogger("mlflow")

@@ -3,14 +3,19 @@
 Filled from measured facts only; what the pipeline does not know, the card says is unknown."""
 
 import io
+import re
 from typing import Any
 
+from textmill.artifacts import read_json
 from textmill.paths import Paths
+from textmill.reporting.card_story import tell_card, tell_model
 from textmill.reporting.data_story import read_data_story
 from textmill.reporting.facts import Facts
-from textmill.reporting.page import COLUMNS, environment
+from textmill.reporting.templating import say_percent
 from textmill.reporting.training_story import read_training_story
+from textmill.reporting.wording import environment
 
+_MANY_BLANK_LINES = re.compile(r"\n{3,}")
 _TASKS = {  # the hub's type is the same for all of them
     "single_label": "Text classification",
     "multi_label": "Multi-label text classification",
@@ -30,15 +35,32 @@ _METRICS = {
 
 def render_card(facts: Facts, paths: Paths) -> str:
     """The card as Markdown. Raises: MissingArtifact: a stage has not run."""
-    template = environment(autoescape=False).get_template("card.md.j2")
-    data = read_data_story(paths)
-    steps = facts.params.compress.recipes[facts.chosen["name"]].steps if not facts.chosen_is_baseline else []
-    methods = [step.method for step in steps]
-    header = _header(facts, data["source"]["uri"])
-    training = read_training_story(paths)
-    return template.render(
-        facts=facts, data=data, header=header, steps=methods, training=training, columns=COLUMNS[facts.task]
+    env = environment(autoescape=False)
+    env.filters |= {"duration": say_duration, "share": _say_share}
+    data, training = read_data_story(paths), read_training_story(paths)
+    profile = read_json(paths.profile)
+    data |= {"scripts": profile.get("scripts", {}), "scripts_sample": profile.get("sample", 0)}
+    text = env.get_template("card.md.j2").render(
+        facts=facts,
+        data=data,
+        header=_header(facts, data["source"]["uri"]),
+        training=training,
+        told=tell_card(facts, paths, training),
+        level=f"{100 * facts.report['confidence']:g} %",
     )
+    return _MANY_BLANK_LINES.sub("\n\n", text).rstrip() + "\n"
+
+
+def say_duration(seconds: float) -> str:
+    """In the unit that people would choose: 42 seconds, 12.5 minutes, 3.1 hours."""
+    for unit, length in (("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.1f} {unit}"
+    return f"{seconds:.0f} seconds"
+
+
+def _say_share(share: float | None) -> str:
+    return "an unknown share" if share is None else say_percent(share)
 
 
 def _header(facts: Facts, source: str) -> str:
@@ -54,7 +76,7 @@ def _header(facts: Facts, source: str) -> str:
         "dataset": {"type": facts.params.project, "name": source, "split": "test"},
         "metrics": metrics,
     }
-    header = {
+    header: dict[str, Any] = {
         "license": "unknown",
         "pipeline_tag": "text-classification",
         "library_name": "onnxruntime",
@@ -62,6 +84,9 @@ def _header(facts: Facts, source: str) -> str:
         "metrics": list(dict.fromkeys(metric["type"] for metric in metrics)),
         "model-index": [{"name": facts.params.project, "results": [result]}],
     }
+    weights = tell_model(facts)["origin"]
+    if weights and weights.startswith("hf://"):  # another place is none of the hub's models
+        header["base_model"] = weights.removeprefix("hf://").partition("@")[0]
     yaml = YAML()
     yaml.width = 4096
     with io.StringIO() as buffer:

@@ -1,13 +1,8 @@
-"""Is the chosen model worth more than TF-IDF? One honest sentence, from the same test documents."""
+"""Is the chosen model worth more than TF-IDF? One honest sentence, from what the stage compare found."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
-
-import pandas as pd
-
-from textmill.evaluation.primary import name_primary
-from textmill.evaluation.significance import paired_bootstrap
-from textmill.tasks import Task
 
 TFIDF = "tfidf"  # the family of the baseline's bundle
 
@@ -30,35 +25,20 @@ class Comparison:
     sentence: str
 
 
-def compare(
-    task: Task,
-    chosen: dict[str, Any],
-    baseline: dict[str, Any],
-    predictions: tuple[pd.DataFrame, pd.DataFrame],
-    *,
-    margin: float,
-    confidence: float,
-    num_resamples: int,
-    seed: int,
-) -> Comparison:
-    """Compare two models on the same documents.
+def compare(record: Mapping[str, Any], chosen: Mapping[str, Any], baseline: Mapping[str, Any]) -> Comparison:
+    """Tell the pair of the two models.
 
     Args:
+        record: reports/comparison.json.
         chosen, baseline: name, family, and test metrics: latency_p50_ms and size_mb.
-        predictions: of both, each with id, label and predicted.
-        margin: the loss of score that counts as nothing, `gate.margin`.
     """
     if chosen["family"] == TFIDF:
         return Comparison("same", 0.0, 0.0, 0.0, "TF-IDF itself is the chosen model.")
-    ours, theirs = (table.set_index("id").sort_index() for table in predictions)
-    assert ours.index.equals(theirs.index), "both models are measured on the same test documents"
-    answers = (ours["label"].to_numpy(), ours["predicted"].to_numpy(), theirs["predicted"].to_numpy())
-    bootstrap = paired_bootstrap(task, *answers, num_resamples=num_resamples, seed=seed)
-    low, high = bootstrap.interval(confidence)
-    gain = bootstrap.observed
+    pair = find_pair(record, chosen["name"], baseline["name"])
+    gain, low, high = pair["difference"], pair["low"], pair["high"]
     cost = _cost(chosen, baseline)
     interval = f"[{100 * low:+.1f}, {100 * high:+.1f}]"
-    name, points = chosen["name"], f"points of {name_primary(task)}"
+    name, points, margin = chosen["name"], f"points of {record['figure']}", record["margin"]
     if low > 0 and gain > margin:
         sentence = f"{name} gains {100 * gain:.1f} {points} {interval} over TF-IDF, at {cost}."
         return Comparison("better", gain, low, high, sentence)
@@ -78,7 +58,17 @@ def compare(
     return Comparison("alike", gain, low, high, sentence)
 
 
-def _cost(chosen: dict[str, Any], baseline: dict[str, Any]) -> str:
+def find_pair(record: Mapping[str, Any], a: str, b: str) -> dict[str, float]:
+    """difference, low and high of model a against model b, whichever of the two is named first."""
+    for pair in record["pairs"]:
+        if (pair["a"], pair["b"]) == (a, b):
+            return {key: pair[key] for key in ("difference", "low", "high")}
+        if (pair["a"], pair["b"]) == (b, a):
+            return {"difference": -pair["difference"], "low": -pair["high"], "high": -pair["low"]}
+    raise AssertionError(f"the stage compare compares all models, but not {a} and {b}")
+
+
+def _cost(chosen: Mapping[str, Any], baseline: Mapping[str, Any]) -> str:
     latency, size = (chosen[key] / baseline[key] for key in ("latency_p50_ms", "size_mb"))
     return f"{_times(latency)} the latency and {_times(size)} the size"
 

@@ -7,7 +7,7 @@ reports behind.
 from dataclasses import dataclass
 from typing import Any
 
-from textmill.artifacts import read_json, read_table
+from textmill.artifacts import read_json
 from textmill.config import Params
 from textmill.evaluation.primary import name_primary
 from textmill.paths import Paths
@@ -26,8 +26,9 @@ class Facts:
             of selection.json.
         chosen: the chosen model's row of `models`.
         skipped: why each of the other recipes made nothing.
-        report: the chosen model's report.json on the test split.
+        reports: report.json on the test split of each of `models`, by name.
         registration: reports/registration.json.
+        pairs: reports/comparison.json, every model against every other.
         comparison: the chosen model against TF-IDF.
     """
 
@@ -36,9 +37,15 @@ class Facts:
     chosen: dict[str, Any]
     skipped: dict[str, str]
     selection: dict[str, Any]
-    report: dict[str, Any]
+    reports: dict[str, dict[str, Any]]
     registration: dict[str, Any]
+    pairs: dict[str, Any]
     comparison: Comparison
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """That of the chosen model."""
+        return self.reports[self.chosen["name"]]
 
     @property
     def task(self) -> Task:
@@ -100,29 +107,17 @@ def gather(params: Params, paths: Paths) -> Facts:
         if name not in skipped
     ]
     by_name = {row["name"]: row for row in models}
-    chosen = by_name[selection["chosen"]]
-    report = read_json(paths.evaluation("test", chosen["name"]) / "report.json")
-    columns = ["id", "label", "predicted"]
-    tables = [
-        read_table(paths.evaluation("test", name) / "predictions.parquet", columns)
-        for name in (selection["chosen"], BASELINE)
-    ]
+    chosen, pairs = by_name[selection["chosen"]], read_json(paths.comparison)
+    reports = {name: read_json(paths.evaluation("test", name) / "report.json") for name in by_name}
+    family = reports[chosen["name"]]["family"]
     return Facts(
         params=params,
         models=models,
         chosen=chosen,
         skipped=skipped,
         selection=selection,
-        report=report,
+        reports=reports,
         registration=read_json(paths.registration),
-        comparison=compare(
-            report["task"],
-            {**chosen, "family": report["family"]},
-            by_name[BASELINE],
-            (tables[0], tables[1]),
-            margin=params.gate.margin,
-            confidence=report["confidence"],
-            num_resamples=report["settings"]["num_resamples"],
-            seed=params.seed,
-        ),
+        pairs=pairs,
+        comparison=compare(pairs, {**chosen, "family": family}, by_name[BASELINE]),
     )

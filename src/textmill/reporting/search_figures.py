@@ -5,6 +5,10 @@ import warnings
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from markupsafe import Markup
+
+from textmill.reporting.figures import encode
+
 if TYPE_CHECKING:
     import optuna
     from plotly.graph_objects import Figure
@@ -22,7 +26,7 @@ class Drawing(NamedTuple):
     name: str  # a word for its element
     title: str
     about: str  # one sentence: how it is read
-    figure: str  # JSON that may stand inside <script>
+    figure: Markup  # JSON that may stand inside <script>
     min_width: int = 0  # pixels; a narrower page scrolls
     on_white: bool = False  # also on a dark page: Optuna has given each line a colour
 
@@ -126,10 +130,7 @@ def _tell(
     for trace in told["data"]:
         if not on_white:
             _use_tones(trace, is_front=name == "front")
-    text = json.dumps(told, ensure_ascii=False, separators=(",", ":"))
-    for character in "<>&\u2028\u2029":  # nothing in it ends the script
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return Drawing(name, title, about, text, min_width, on_white)
+    return Drawing(name, title, about, encode(told), min_width, on_white)
 
 
 def _use_tones(trace: dict[str, Any], *, is_front: bool) -> None:

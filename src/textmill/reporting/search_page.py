@@ -3,8 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from markupsafe import Markup
-
+from textmill.reporting.scripts import read_scripts
 from textmill.reporting.search_figures import draw
 from textmill.reporting.templating import new_environment
 
@@ -22,8 +21,6 @@ def render_search_page(
         figure: the first objective in words.
         overrides: models/trained/overrides.json: key, used, written.
     """
-    from plotly.offline import get_plotlyjs
-
     environment = new_environment(autoescape=True)
     environment.filters["value"] = say_value
     trials = [trial for trial in record["trials"] if trial["values"]]  # others ended before they began
@@ -40,7 +37,7 @@ def render_search_page(
         drawings=draw(record, figure),
         words=_WORDS,
         tones=_TONES,
-        plotly=Markup(get_plotlyjs()),  # Plotly's own text, which is made to stand inside <script>
+        scripts=read_scripts(["figures.js", "tables.js", "page.js"], draws_in_webgl=True),
     )
 
 

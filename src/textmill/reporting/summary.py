@@ -12,8 +12,8 @@ from textmill.config import Params
 from textmill.paths import Paths
 from textmill.reporting.data_story import read_data_story
 from textmill.reporting.facts import Facts, gather
-from textmill.reporting.page import say_ms, say_size
 from textmill.reporting.training_story import read_training_story
+from textmill.reporting.wording import say_ms, say_size
 
 _MOVIES, _NEWS = "movie-reviews", "bbc-news"
 _EXAMPLES = {_MOVIES: "This is a great movie!", _NEWS: "Shares rose after the bank raised its profit forecast."}

@@ -38,6 +38,7 @@ TRAINING_CODE = (
     "data/bucketing.py",
     "data/tokenization/tokenizer.py",
     "data/tokens.py",
+    "data/typing_errors.py",
     "long_documents.py",
     "models",
     "tasks.py",

@@ -17,11 +17,11 @@ from tokenizers import Tokenizer
 from textmill.data.batches import Augment
 from textmill.data.tokenization.tokenizer import load_tokenizer
 from textmill.data.tokens import id_type
+from textmill.data.typing_errors import mistype
 from textmill.errors import UserError
 from textmill.long_documents import find_special
 from textmill.training.dataset import TrainingData
 from textmill.training.settings import AugmentationSettings
-from textmill.training.typing_errors import mistype
 from textmill.training.words import Vocabulary
 
 Word = list[int]  # the ids of its tokens

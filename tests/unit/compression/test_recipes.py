@@ -15,7 +15,7 @@ from textmill.compression.quantize import quantize
 from textmill.compression.recipes import Step, UnfitModel, run_recipe
 from textmill.compression.recovery import Recovery
 from textmill.data.tokens import TokenArrays
-from textmill.evaluation.calibration import fit_binary_temperature
+from textmill.evaluation.temperature import fit_binary_temperature
 from textmill.evaluation.thresholds import fit_thresholds
 from textmill.models.folder import load_model, save_model
 from textmill.runtime import Classifier

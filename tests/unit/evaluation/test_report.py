@@ -15,7 +15,7 @@ from textmill.runtime import Classifier
 from textmill.tasks import PRIMARY, split_labels
 
 SETTINGS = settings(calibration_bins=10)
-FILES = {"metrics.json", "report.json", "predictions.parquet", "confusion.csv", "calibration.csv"}
+FILES = {"metrics.json", "report.json", "predictions.parquet", "confusion.csv", "calibration.csv", "plots"}
 TASKS = ("single_label", "multi_label", "regression")
 NUM_DOCUMENTS = 300
 
@@ -42,6 +42,21 @@ def test_the_score_is_the_primary_figure_with_its_interval(evaluated):
     assert all(isinstance(value, int | float) and np.isfinite(value) for value in metrics.values())
     assert ("ece" in metrics) == (task != "regression")
     assert evaluation.report["task"] == task
+
+
+FIGURES = {
+    "single_label": {"f1_micro", "matthews", "kappa", "brier", "log_loss", "roc_auc", "average_precision", "top_k"},
+    "multi_label": {"f1_samples", "jaccard", "hamming_loss", "mean_average_precision", "roc_auc", "coverage_error"},
+    "regression": {"r2", "rmse", "mae", "mape", "median_absolute_error", "explained_variance", "pearson", "spearman"},
+}
+
+
+def test_figures_are_metrics_and_their_intervals_are_in_the_report(evaluated):
+    task, _, _, evaluation = evaluated
+    intervals = evaluation.report["intervals"]
+    assert intervals.keys() >= FIGURES[task]
+    for name, interval in intervals.items():
+        assert interval["low"] <= evaluation.metrics[name] <= interval["high"], name
 
 
 def test_predictions_are_what_is_served(evaluated):

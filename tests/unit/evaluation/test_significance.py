@@ -2,13 +2,20 @@ import numpy as np
 import pytest
 from scipy import stats
 from sklearn.metrics import f1_score
+from statsmodels.stats import contingency_tables, weightstats
+from statsmodels.stats.proportion import proportion_effectsize
 
 from textmill.evaluation.significance import (
     Difference,
+    Wilcoxon,
+    adjust_holm,
+    cohens_h,
+    equivalent,
     mcnemar,
     non_inferior,
     paired_bootstrap,
     smallest_detectable_loss,
+    wilcoxon,
 )
 
 
@@ -124,3 +131,111 @@ def test_an_equal_model_passes_with_the_promised_power_and_a_bad_one_seldom():
             for seed in range(1000)
         ]
         assert np.mean(passed) == pytest.approx(expected, abs=0.06)
+
+
+def tables(seed: int = 0) -> list[tuple[int, int]]:
+    """Numbers of documents that only a has right, and only b: the edges, and random ones."""
+    rng = np.random.default_rng(seed)
+    return [(0, 0), (1, 0), (0, 7), (5, 5), (24, 1), (300, 240), *map(tuple, rng.integers(0, 60, (20, 2)).tolist())]
+
+
+@pytest.mark.parametrize(("only_a", "only_b"), tables())
+def test_mcnemar_is_statsmodels(only_a: int, only_b: int) -> None:
+    labels_N = np.array(["x"] * (only_a + only_b + 40))
+    a_N, b_N = labels_N.copy(), labels_N.copy()
+    b_N[:only_a] = "y"
+    a_N[only_a : only_a + only_b] = "y"
+    a_N[-10:] = b_N[-10:] = "y"
+    result = mcnemar(labels_N, a_N, b_N)
+    assert (result.only_a_right, result.only_b_right) == (only_a, only_b)
+    reference = contingency_tables.mcnemar([[30, only_a], [only_b, 10]], exact=True)
+    assert result.p_value == pytest.approx(reference.pvalue)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_holm_steps_down(seed: int) -> None:
+    """By its definition: the k-th smallest of m times m + 1 - k, never below the one before, and at most 1."""
+    rng = np.random.default_rng(seed)
+    p_values = rng.random(12) ** 3
+    p_values[3] = p_values[7]  # a tie
+    expected, highest = np.empty(12), 0.0
+    for rank, i in enumerate(np.argsort(p_values)):
+        highest = max(highest, min(1.0, p_values[i] * (12 - rank)))
+        expected[i] = highest
+    assert adjust_holm(p_values.tolist()) == pytest.approx(expected)
+    assert adjust_holm([]) == []
+    assert adjust_holm([0.03]) == [0.03]
+
+
+def test_the_p_value_is_that_of_a_normal_difference() -> None:
+    rng = np.random.default_rng(0)
+    for z in (0.0, 0.5, 1.0, 1.96, 3.0):
+        p_value = Difference(z * 0.01, rng.normal(z * 0.01, 0.01, 400_000), 10**6).p_value
+        assert p_value == pytest.approx(2 * stats.norm.sf(z), rel=0.03), z
+
+
+def test_the_p_value_of_a_model_and_itself_is_1_and_none_is_0() -> None:
+    labels_N, a_N, b_N = draw(400, 0.2, 0.9, seed=0)
+    options = {"num_resamples": 300, "seed": 0}
+    assert paired_bootstrap("single_label", labels_N, a_N, a_N, **options).p_value == 1.0
+    assert paired_bootstrap("single_label", labels_N, a_N, b_N, **options).p_value == 1 / 301
+
+
+def test_equivalence_is_two_one_sided_tests() -> None:
+    """Against statsmodels: TOST of the mean of paired differences of squares, which is what R² differs by."""
+    rng = np.random.default_rng(0)
+    actual_N = rng.normal(size=2000)
+    a_N, b_N = (actual_N + rng.normal(0, 0.5, 2000) for _ in range(2))
+    losses_N = ((b_N - actual_N) ** 2 - (a_N - actual_N) ** 2) / actual_N.var()
+    difference = paired_bootstrap("regression", actual_N, a_N, b_N, num_resamples=20_000, seed=0)
+    assert difference.observed == pytest.approx(losses_N.mean())
+    decided = set()
+    for margin in np.linspace(0.005, 0.06, 23):
+        p_value = weightstats.DescrStatsW(losses_N).ttost_mean(-margin, margin)[0]
+        if not 0.03 < p_value < 0.08:  # a bootstrap is no t-test; of all margins two are this close
+            assert equivalent(difference, margin=margin, confidence=0.95) == (p_value < 0.05), margin
+            decided.add(p_value < 0.05)
+    assert decided == {True, False}
+
+
+def test_equivalence_is_symmetric_and_knows_what_it_has_not_seen() -> None:
+    labels_N, a_N, b_N = draw(300, 0.8, 0.82, seed=3)
+    options = {"num_resamples": 500, "seed": 0}
+    there = paired_bootstrap("single_label", labels_N, a_N, b_N, **options)
+    back = Difference(-there.observed, -there.samples_R, 300)
+    for confidence in (0.9, 0.95):
+        assert there.upper_bound(confidence) == pytest.approx(-back.lower_bound(confidence))
+    same = paired_bootstrap("single_label", labels_N, a_N, a_N, **options)
+    assert equivalent(same, margin=0.0101, confidence=0.95)  # the rule of three: 3 / 300
+    assert not equivalent(same, margin=0.0098, confidence=0.95)
+
+
+@pytest.mark.parametrize("num_documents", [5, 30, 49, 51, 400])
+def test_wilcoxon_is_scipys_of_the_errors(num_documents: int) -> None:
+    rng = np.random.default_rng(num_documents)
+    actual_N = rng.normal(size=num_documents).round(1)
+    a_N, b_N = (actual_N + rng.normal(0, spread, num_documents).round(1) for spread in (0.5, 0.6))
+    found = wilcoxon(actual_N, a_N, b_N)
+    errors_a_N, errors_b_N = np.abs(a_N - actual_N), np.abs(b_N - actual_N)
+    reference = stats.wilcoxon(errors_b_N, errors_a_N)
+    assert found.p_value == pytest.approx(reference.pvalue)
+    kept = errors_a_N != errors_b_N
+    assert (found.num_a_nearer, found.num_b_nearer) == (
+        (errors_a_N < errors_b_N).sum(),
+        (errors_b_N < errors_a_N).sum(),
+    )
+    total = kept.sum() * (kept.sum() + 1) / 2  # of all ranks; the statistic is the smaller side's
+    assert abs(found.effect_size) == pytest.approx(1 - 2 * reference.statistic / total)
+
+
+def test_wilcoxon_of_equal_and_of_perfect_answers() -> None:
+    actual_N = np.arange(10.0)
+    assert wilcoxon(actual_N, actual_N + 1, actual_N - 1) == Wilcoxon(0, 0, 1.0, 0.0)
+    found = wilcoxon(actual_N, actual_N, actual_N + 1)
+    assert (found.num_a_nearer, found.num_b_nearer, found.effect_size) == (10, 0, 1.0)
+    assert found.p_value < 0.01
+
+
+def test_cohens_h_is_statsmodels() -> None:
+    for a, b in [(0.0, 0.0), (1.0, 0.0), (0.91, 0.87), (0.5, 0.52), (0.3, 1.0)]:
+        assert cohens_h(a, b) == pytest.approx(proportion_effectsize(a, b))

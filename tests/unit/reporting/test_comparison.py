@@ -1,28 +1,30 @@
 """The honest sentence about TF-IDF, from predictions whose difference is known."""
 
 import numpy as np
-import pandas as pd
 import pytest
+from numpy.typing import NDArray
 from sklearn.metrics import f1_score, r2_score
 
-from textmill.reporting.comparison import Comparison, compare
+from textmill.evaluation.comparisons import Rules, compare_models
+from textmill.reporting.comparison import Comparison, compare, find_pair
+from textmill.tasks import Task
 
 NUM_DOCUMENTS = 2000
 CHOSEN = {"name": "int8", "family": "transformer", "latency_p50_ms": 2.4, "size_mb": 24.0}
 BASELINE = {"name": "baseline", "family": "tfidf", "latency_p50_ms": 0.2, "size_mb": 1.0}
+LABELS = np.array(["no", "yes"])[np.arange(NUM_DOCUMENTS) % 2]
+RULES = Rules(confidence=0.95, margin=0.02, margin_confidence=0.95, num_resamples=1000, seed=1)
 
 
-def predictions(wrong: range) -> pd.DataFrame:
-    label = np.array(["no", "yes"])[np.arange(NUM_DOCUMENTS) % 2]
-    predicted = label.copy()
-    predicted[list(wrong)] = np.where(label[list(wrong)] == "no", "yes", "no")
-    table = pd.DataFrame({"id": [f"{i:05d}" for i in range(NUM_DOCUMENTS)], "label": label, "predicted": predicted})
-    return table.sample(frac=1, random_state=len(wrong))  # the order of the rows must not matter
+def predictions(wrong: range) -> NDArray[np.str_]:
+    predicted = LABELS.copy()
+    predicted[list(wrong)] = np.where(LABELS[list(wrong)] == "no", "yes", "no")
+    return predicted
 
 
-def comparison(chosen_wrong: range, baseline_wrong: range, margin: float = 0.02) -> Comparison:
-    tables = predictions(chosen_wrong), predictions(baseline_wrong)
-    return compare("single_label", CHOSEN, BASELINE, tables, margin=margin, confidence=0.95, num_resamples=1000, seed=1)
+def comparison(chosen_wrong: range, baseline_wrong: range) -> Comparison:
+    answers = {"int8": predictions(chosen_wrong), "baseline": predictions(baseline_wrong)}
+    return compare(compare_models("single_label", LABELS, answers, RULES).to_json(), CHOSEN, BASELINE)
 
 
 def test_a_clear_gain_is_told_with_its_cost() -> None:
@@ -36,12 +38,10 @@ def test_a_clear_gain_is_told_with_its_cost() -> None:
 
 
 def test_the_difference_is_that_of_macro_f1() -> None:
-    chosen, baseline = predictions(range(0, 300, 2)), predictions(range(0, 900, 3))
-    scores = [f1_score(table["label"], table["predicted"], average="macro") for table in (chosen, baseline)]
-    found = compare(
-        "single_label", CHOSEN, BASELINE, (chosen, baseline), margin=0.02, confidence=0.95, num_resamples=200, seed=1
-    ).difference
-    assert found == pytest.approx(scores[0] - scores[1])
+    found = comparison(range(0, 300, 2), range(0, 900, 3))
+    answers = predictions(range(0, 300, 2)), predictions(range(0, 900, 3))
+    scores = [f1_score(LABELS, predicted, average="macro") for predicted in answers]
+    assert found.difference == pytest.approx(scores[0] - scores[1])
 
 
 def test_an_interval_with_zero_says_that_tfidf_does_as_well() -> None:
@@ -68,32 +68,26 @@ def test_a_loss_is_told() -> None:
 def test_points_are_those_of_the_task() -> None:
     rng = np.random.default_rng(0)
     actual_N = rng.normal(size=NUM_DOCUMENTS)
-    tables = [
-        pd.DataFrame(
-            {
-                "id": [f"{i:05d}" for i in range(NUM_DOCUMENTS)],
-                "label": [repr(value) for value in actual_N.tolist()],
-                "predicted": [repr(value) for value in (actual_N + rng.normal(0, noise, NUM_DOCUMENTS)).tolist()],
-            }
-        )
-        for noise in (0.5, 0.6)
-    ]
-    scores = [r2_score(table["label"].astype(float), table["predicted"].astype(float)) for table in tables]
-    settings = {"margin": 0.02, "confidence": 0.95, "num_resamples": 500, "seed": 1}
-    found = compare("regression", CHOSEN, BASELINE, (tables[0], tables[1]), **settings)
+    guesses = {
+        name: actual_N + rng.normal(0, noise, NUM_DOCUMENTS) for name, noise in (("int8", 0.5), ("baseline", 0.6))
+    }
+    task: Task = "regression"
+    found = compare(compare_models(task, actual_N, guesses, RULES).to_json(), CHOSEN, BASELINE)
+    scores = [r2_score(actual_N, guesses[name]) for name in ("int8", "baseline")]
     assert found.difference == pytest.approx(scores[0] - scores[1])
     assert found.sentence.startswith(f"int8 gains {100 * found.difference:.1f} points of R² [+")
 
 
-def test_the_family_of_the_baseline_is_the_baseline() -> None:
-    full = {**CHOSEN, "name": "full", "family": "tfidf"}
-    tables = predictions(range(10)), predictions(range(10))
-    found = compare("single_label", full, BASELINE, tables, margin=0.02, confidence=0.95, num_resamples=100, seed=1)
-    assert found.verdict == "same"
+def test_a_pair_is_found_in_either_order() -> None:
+    pair = {"a": "x", "b": "y", "difference": 0.1, "low": 0.05, "high": 0.2, "p_bootstrap": 0.01}
+    assert find_pair({"pairs": [pair]}, "x", "y") == {"difference": 0.1, "low": 0.05, "high": 0.2}
+    assert find_pair({"pairs": [pair]}, "y", "x") == {"difference": -0.1, "low": -0.2, "high": -0.05}
+    with pytest.raises(AssertionError):
+        find_pair({"pairs": [pair]}, "x", "z")
 
 
-def test_the_baseline_against_itself() -> None:
-    tables = predictions(range(10)), predictions(range(10))
-    found = compare("single_label", BASELINE, BASELINE, tables, margin=0.02, confidence=0.95, num_resamples=100, seed=1)
+@pytest.mark.parametrize("name", ["full", "baseline"])
+def test_the_family_of_the_baseline_is_the_baseline(name: str) -> None:
+    found = compare({"pairs": []}, {**BASELINE, "name": name}, BASELINE)
     assert found.verdict == "same"
     assert found.sentence == "TF-IDF itself is the chosen model."

@@ -8,9 +8,7 @@ import pytest
 from rich.console import Console
 from ruamel.yaml import YAML
 
-from tests.tiny_reports import write_data_reports, write_model_reports
-from tests.tiny_run import tiny_run
-from tests.unit.reporting.test_page_and_card import Tags, facts_of, section
+from tests.page_text import Tags, facts_of, reported_run, section
 from textmill.artifacts import read_json, write_json
 from textmill.paths import Paths
 from textmill.reporting.card import render_card
@@ -26,10 +24,7 @@ SKIPPED = {"pruned": "prune needs the attention heads of a transformer, and lstm
 def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Paths:
     """A finished run with a recipe that was skipped."""
     root: Path = tmp_path_factory.mktemp("run")
-    paths = tiny_run(root, task=request.param, noise=0.3, skipped=SKIPPED)
-    write_data_reports(paths, task=request.param)
-    write_model_reports(paths, task=request.param)
-    return paths
+    return reported_run(root, request.param, skipped=SKIPPED)
 
 
 def rerun(run: Paths) -> tuple[str, str, str]:
@@ -68,11 +63,12 @@ def test_skipped_recipes_are_told_with_their_reasons(run: Paths) -> None:
 
 
 def test_the_quality_section_has_the_figures_of_the_task(run: Paths) -> None:
-    quality = section(rerun(run)[0], "quality")
+    page = rerun(run)[0]
+    quality = section(page, "quality")
     told = {
-        "single_label": ("Accuracy", "By class", "Confusion", "Expected calibration error"),
-        "multi_label": ("Micro-F1", "All labels right", "By label", "Threshold", "Expected calibration error"),
-        "regression": ("RMSE", "Mean absolute error", "Rank correlation", "How far off", "Predicted against actual"),
+        "single_label": ("Accuracy", "By class", "Confusion"),
+        "multi_label": ("Micro-F1", "All labels right", "By label", "Threshold"),
+        "regression": ("RMSE", "Mean absolute error", "Rank correlation", "How far off"),
     }
     task = task_of(run)
     for part in told[task]:
@@ -86,24 +82,28 @@ def test_the_quality_section_has_the_figures_of_the_task(run: Paths) -> None:
         assert key not in metrics or f"{metrics[key]:.3f}" in quality, key
     per_class = read_json(run.evaluation("test", "int8") / "report.json").get("per_class", {})
     for label, row in per_class.items():
-        keys = ("precision", "recall", "f1", *(["threshold"] if task == "multi_label" else []))
-        figures = [row[key] for key in keys]
-        assert f"{label} {' '.join(f'{figure:.3f}' for figure in figures)} {row['support']}" in quality
+        told = [f"{row[key]:.3f} {row[f'{key}_low']:.3f} - {row[f'{key}_high']:.3f}" for key in ("precision", "recall")]
+        assert f"{label} {' '.join(told)} {row['f1']:.3f}" in quality
+        assert f"{row['support']}" in quality
+    calibration = section(page, "calibration")
+    expected = "Predicted against actual" if task == "regression" else "Expected calibration error"
+    assert expected in calibration
+    assert ("leave the answer to a person" in calibration) == (task == "single_label")
 
 
 def test_the_worst_mistakes_are_shown_with_their_answers(run: Paths) -> None:
     page = rerun(run)[0]
-    texts = section(page, "texts")
-    predictions = run.evaluation("test", "int8") / "predictions.parquet"
-    table = pd.read_parquet(predictions)
-    if task_of(run) == "regression":
-        errors = (table["label"].astype(float) - table["predicted"].astype(float)).abs()
-        assert "Largest errors of int8" in texts
-        assert f"off by {say_number(errors.max())}" in texts
-        assert f"predicted {say_number(float(table['predicted'][errors.idxmax()]))}" in texts
-    else:
-        assert "Most confident mistakes of int8" in texts
-        assert "|" not in texts
+    texts, mistakes = section(page, "errors"), read_json(run.diagnosis)["mistakes"]
+    documents = pd.read_parquet(run.split("test")).set_index("id")["text"]
+    assert len(mistakes) > 1
+    for row in mistakes:
+        assert " ".join(documents[row["id"]].split())[:3] in texts
+        if task_of(run) == "regression":
+            assert f"off by {say_number(abs(row['error']))}" in texts
+            assert f"predicted {say_number(float(row['predicted']))}" in texts
+    assert ("Largest errors of int8" in texts) == (task_of(run) == "regression")
+    assert ("Most confident mistakes of int8" in texts) == (task_of(run) != "regression")
+    assert "|" not in texts
 
 
 def test_the_header_of_the_card_has_the_figures_of_the_task(run: Paths) -> None:
@@ -191,4 +191,4 @@ def test_a_family_without_epochs_and_search_has_no_curves(run: Paths) -> None:
         curves.write_text(text)
         write_json(run.study, study)
     assert "fitted in one step" in section(page, "training")
-    assert Tags(page).tags.count("svg") == 3
+    assert "figure-curves" not in page

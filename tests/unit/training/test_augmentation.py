@@ -1,6 +1,5 @@
 """Properties of changed documents, over random documents of real tokenizers."""
 
-from collections import Counter
 from itertools import chain
 
 import numpy as np
@@ -15,7 +14,6 @@ from textmill.training.augmentation import EasyAugment, NoMaskedModel, build_aug
 from textmill.training.dataset import TrainingData
 from textmill.training.pretraining.language_model import build_language_model, save_language_model
 from textmill.training.settings import AugmentationSettings
-from textmill.training.typing_errors import NEIGHBOURS, mistype
 
 TOKENIZERS = {algorithm: train_tiny_tokenizer(algorithm) for algorithm in ("wordpiece", "bpe")}
 CHANGES = [{"swap": 0.3}, {"delete": 0.3}, {"typo": 0.3}, {"swap": 0.2, "delete": 0.2, "typo": 0.2}]
@@ -87,28 +85,6 @@ def test_shares_are_of_the_words(share):
     assert moved / len(words) == pytest.approx(share, abs=0.015)
     if share < 1:
         assert 1 - len(delete(words, share, generator)) / len(words) == pytest.approx(share, abs=0.015)
-
-
-@given(st.text(min_size=1, max_size=20), st.integers(0, 2**32 - 1))
-def test_a_mistake_is_one_edit(word, seed):
-    """Of Damerau's four kinds: the lengths differ by one at most, and so do the letters but for a swapped pair."""
-    mistyped = mistype(word, np.random.default_rng(seed))
-    assert mistyped
-    differing = (Counter(word) - Counter(mistyped)) + (Counter(mistyped) - Counter(word))
-    assert abs(len(mistyped) - len(word)) <= 1
-    assert differing.total() <= 2
-    if len(mistyped) == len(word) and Counter(word) == Counter(mistyped):
-        changed = [position for position in range(len(word)) if word[position] != mistyped[position]]
-        assert len(changed) == 2 and changed[1] == changed[0] + 1
-    elif len(mistyped) == len(word):
-        (position,) = (position for position in range(len(word)) if word[position] != mistyped[position])
-        assert mistyped[position].lower() in NEIGHBOURS[word[position].lower()]
-
-
-def test_keys_beside_each_other():
-    assert sorted(NEIGHBOURS["s"]) == sorted("awedxz")
-    assert sorted(NEIGHBOURS["q"]) == sorted("wa")
-    assert all(key in NEIGHBOURS[other] for key, others in NEIGHBOURS.items() for other in others)
 
 
 @pytest.mark.parametrize("algorithm", sorted(TOKENIZERS))

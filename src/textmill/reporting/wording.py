@@ -1,0 +1,74 @@
+"""How the page and the card write figures, answers and names; the filters of their templates."""
+
+import html
+import re
+
+from jinja2 import Environment
+
+from textmill.reporting.error_story import say_answer
+from textmill.reporting.facts import BASELINE
+from textmill.reporting.search_page import say_value
+from textmill.reporting.templating import new_environment, say_percent
+
+
+def environment(*, autoescape: bool) -> Environment:
+    """Templates that fail on a name they were not given, with the filters for figures."""
+    env = new_environment(autoescape=autoescape)
+    env.filters |= {"size": say_size, "ms": say_ms, "figure": say_figure}
+    env.filters |= {"signed": say_signed, "p_value": say_p_value, "compact": say_compact}
+    if autoescape:  # a page: a figure and its sign stay in one line, and a minus is one
+        env.filters["percent"] = lambda share: say_percent(share).replace(" ", "\N{NO-BREAK SPACE}")
+        env.filters["figure"] = lambda value: say_figure(value).replace("-", "\N{MINUS SIGN}")
+    env.filters["value"] = say_value
+    env.filters["answer"] = say_answer
+    env.filters["capitalise"] = lambda text: text[:1].upper() + text[1:]  # Jinja's makes macro-F1 Macro-f1
+    env.filters["cell"] = escape_markdown
+    env.filters["model"] = lambda name: "TF-IDF" if name == BASELINE else name
+    return env
+
+
+def escape_markdown(text: object) -> str:
+    """A text that is not ours as one line of Markdown, also in a table: nothing in it is markup or HTML."""
+    line = html.escape(" ".join(str(text).split()), quote=False)
+    return re.sub(r"([\\`*_\[\]|~])", r"\\\1", line)
+
+
+def say_figure(value: float | None) -> str:
+    """Three digits after the point, three figures of what is small, thousands apart: 0.876, 0.00123, 1,234.5."""
+    if value is None:
+        return "unknown"
+    if abs(value) >= 1000:
+        return f"{value:,.1f}"
+    return f"{value:.3g}" if 0 < abs(value) < 0.01 else f"{value:.3f}"
+
+
+def say_signed(value: float | None, digits: int = 1) -> str:
+    """With its sign, a true minus: +1.2, 0.0."""
+    if value is None:
+        return "\N{EN DASH}"
+    text = f"{value:+.{digits}f}".replace("-", "\N{MINUS SIGN}")
+    return text if float(f"{value:.{digits}f}") else text[1:]
+
+
+def say_p_value(value: float | None) -> str:
+    if value is None:
+        return "\N{EN DASH}"
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def say_compact(value: float | None) -> str:
+    """Three figures and a word for thousands: 22.7 M, 1.3 G, 950."""
+    if value is None:
+        return "unknown"
+    for size, word in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= size:
+            return f"{value / size:.3g}\N{NO-BREAK SPACE}{word}"
+    return f"{value:.3g}"
+
+
+def say_size(size_mb: float) -> str:
+    return f"{size_mb:.1f} MB" if size_mb < 100 else f"{size_mb:,.0f} MB"
+
+
+def say_ms(milliseconds: float) -> str:
+    return f"{milliseconds:.2f} ms" if milliseconds < 1 else f"{milliseconds:.1f} ms"

@@ -4,7 +4,7 @@ Reads: models/MODEL/bundle (or models/MODEL/skipped.json), data/splits/SPLIT.par
     reports/validation/MODEL/report.json, whose thresholds test is judged by.
 Writes: reports/SPLIT/MODEL/ metrics.json, report.json, predictions.parquet, confusion.csv, calibration.csv
     and plots/.
-Params: project, seed, evaluate.
+Params: project, seed, evaluate, report.include_texts.
 
 Run as `python -m pipeline.evaluate MODEL SPLIT`, where SPLIT is validation or test.
 """
@@ -24,6 +24,7 @@ def run(params: Params, paths: Paths, model: str, split: Literal["validation", "
     from textmill.evaluation.case import Settings
     from textmill.evaluation.primary import name_primary
     from textmill.evaluation.report import evaluate, read_skipped, skip
+    from textmill.evaluation.weak_slices import hide_words
 
     folder = paths.evaluation(split, model)
     if reason := read_skipped(paths.model(model)):
@@ -35,6 +36,8 @@ def run(params: Params, paths: Paths, model: str, split: Literal["validation", "
     with tqdm(desc=f"{model} on {split}", total=len(documents), unit=" docs", disable=None, leave=False) as bar:
         settings = Settings(**params.evaluate.model_dump(), seed=params.seed)
         evaluation = evaluate(paths.bundle(model), documents, settings, split=split, fitted=fitted, progress=bar.update)
+    if not params.report.include_texts and (weak := evaluation.report.get("weak_slices")):
+        evaluation.report["weak_slices"] = hide_words(weak)
     evaluation.write(folder)
     key = read_manifest(paths.bundle(model), verify=False)["lineage"]["key"]
     with tracking.model_run(paths, params.project, model, key):

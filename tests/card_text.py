@@ -16,7 +16,7 @@ from textmill.reporting.facts import gather
 
 def carded_run(folder: Path, task: str) -> Paths:
     """A finished run with all that the card tells of, measured for real."""
-    paths = tiny_run(folder, task=task, noise=0.3)
+    paths = tiny_run(folder, task=task, noise=0.3, examined=True)
     write_data_reports(paths, task=task)
     write_model_reports(paths, task=task)
     compare.run(load_params(paths.params), paths)

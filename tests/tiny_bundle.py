@@ -3,6 +3,7 @@
 Their quality is set by `noise`, so that a test can make a model that is deliberately worse.
 """
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +32,9 @@ def tiny_bundle(
 ) -> Path:
     """Write a bundle that knows the words of `train`; `noise` is the standard deviation added to their weights."""
     folder.mkdir(parents=True)
-    tokenizer = _tokenizer(train["text"])
+    tokenizer, labels, target, weights_VC = _fit(tuple(train["text"]), tuple(train["label"]), task)
     tokenizer.save(str(folder / "tokenizer.json"))
-    labels, target, truth_NC = _truth(train["label"], task)
-    weights_VC = _learn(_occurrences(tokenizer, train["text"]), truth_NC, task)
-    weights_VC += np.random.default_rng(seed).normal(0, noise, weights_VC.shape) if noise else 0.0
+    weights_VC = weights_VC + (np.random.default_rng(seed).normal(0, noise, weights_VC.shape) if noise else 0.0)
     weights_VC[0] = 0.0  # padding
     onnx.save(_graph(weights_VC.astype(np.float32)), folder / "model.onnx")
     write_bundle(
@@ -54,6 +53,16 @@ def tiny_bundle(
         lineage={"key": f"{abs(hash((noise, seed))):064x}"[:64], "stage": "tiny"},
     )
     return folder
+
+
+@cache
+def _fit(
+    texts: tuple[str, ...], labels: tuple[str, ...], task: str
+) -> tuple[Tokenizer, list[str], dict[str, float] | None, np.ndarray]:
+    """Tokenizer, labels, target and weights [V, C]: the same for every model of these documents."""
+    tokenizer = _tokenizer(pd.Series(texts))
+    names, target, truth_NC = _truth(pd.Series(labels), task)
+    return tokenizer, names, target, _learn(_occurrences(tokenizer, pd.Series(texts)), truth_NC, task)
 
 
 def _truth(column: pd.Series, task: str) -> tuple[list[str], dict[str, float] | None, np.ndarray]:

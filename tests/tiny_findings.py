@@ -24,6 +24,7 @@ def findings(labels: list[str], text: str, task: str) -> dict[str, Any]:
     found = groups(labels, text, task) | stress(task) | {"efficiency": efficiency()}
     if task == "regression":
         conformal = {"coverage_stated": 0.9, "quantile": 18.2, "coverage": 0.897, "coverage_low": 0.88}
+        conformal |= {"expected_low": 0.88, "expected_high": 0.92}
         conformal |= {"coverage_high": 0.915, "mean_width": 36.4, "method": "absolute residual", "num_fitted": 1200}
         return {**found, "conformal": {**conformal, "fitted_on": "validation"}}
     bins = [

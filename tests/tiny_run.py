@@ -5,6 +5,7 @@ The models are tiny, but nothing is pretended: real documents, real bundles, and
 
 import shutil
 import tempfile
+from copy import deepcopy
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ def tiny_run(
     seed: int = 0,
     skipped: dict[str, str] | None = None,
     splits: tuple[pd.DataFrame, pd.DataFrame] | None = None,
+    examined: bool = False,
     **changes: Any,
 ) -> Paths:
     """Write params.yaml, splits, bundles and reports into `root`; an earlier run there is replaced.
@@ -45,6 +47,7 @@ def tiny_run(
         noise: makes the chosen model, `int8`, worse; `full` has always noise 0.3 and `baseline` 1.
         skipped: further recipes that made nothing, with their reasons.
         splits: train and test (which is validation as well), instead of those of the task.
+        examined: with spoilt texts, shift and a search for weak slices, which take time.
         changes: params by dotted name with `__` for the dot, such as `gate__min_quality=0.9`.
     """
     paths = Paths(root=root, state=state or root)
@@ -54,7 +57,7 @@ def tiny_run(
     paths.state.mkdir(parents=True, exist_ok=True)
     if not paths.mlflow_database.exists():
         shutil.copy(migrated_database(), paths.mlflow_database)
-    params = write_params(paths, task=task, **changes)
+    params = write_params(paths, examined=examined, task=task, **changes)
     documents = documents_of(task)
     train, test = splits or (documents[:5000], documents[5000:6200])
     for name, split in (("train", train), ("validation", test), ("test", test)):
@@ -65,15 +68,15 @@ def tiny_run(
     return paths
 
 
-def write_params(paths: Paths, **changes: Any) -> Params:
+def write_params(paths: Paths, *, examined: bool = False, **changes: Any) -> Params:
     """The repository's params.yaml with two recipes, a floor of 0.6 and few resamples."""
-    yaml = YAML(typ="safe")
-    values = yaml.load(REPOSITORY / "params.yaml")
+    values = deepcopy(repository_params())
     values["project"] = PROJECT
     values["compress"]["recipes"] = {name: values["compress"]["recipes"][name] for name in ("full", "int8")}
     values["gate"] |= {"min_quality": 0.6, "num_resamples": 500}
     values["evaluate"] |= {"num_resamples": 200, "latency_documents": 20, "startup_processes": 0, "batch_sizes": [1, 8]}
-    values["evaluate"]["robustness"]["documents"] = values["evaluate"]["shift"]["documents"] = 20
+    values["evaluate"]["robustness"]["documents"] = values["evaluate"]["shift"]["documents"] = 20 if examined else 0
+    values["evaluate"]["slices"]["most_weak"] = 10 if examined else 0
     for name, value in changes.items():
         section, separator, key = name.partition("__")
         if separator:
@@ -82,7 +85,7 @@ def write_params(paths: Paths, **changes: Any) -> Params:
             values[section] = value
     if values["task"] != "single_label":
         values["clean"]["labels"] = None
-    yaml.dump(values, paths.params)
+    YAML(typ="safe").dump(values, paths.params)
     return load_params(paths.params)
 
 
@@ -103,6 +106,12 @@ def write_reports(paths: Paths, params: Params, test: pd.DataFrame, skipped: dic
             skip(reason).write(paths.evaluation(split, name))
     selection = select(candidates, Budget(), "quality", allow_baseline=False, figure=name_primary(params.task))
     write_json(paths.selection, {**selection, "chosen": "int8", "skipped": skipped})
+
+
+@cache
+def repository_params() -> dict[str, Any]:
+    values: dict[str, Any] = YAML(typ="safe").load(REPOSITORY / "params.yaml")
+    return values
 
 
 @cache

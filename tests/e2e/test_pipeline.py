@@ -20,7 +20,7 @@ from textmill.runtime import Classifier
 
 DATA_STAGES = ["ingest", "clean", "split", "validate", "tokenize", "baseline", "audit"]
 ALL_VARIANTS = ["full", "int8", "pruned-int8", "distilled-int8"]
-AFTER_MODELS = ["select", "register", "report"]
+AFTER_MODELS = ["select", "compare", "register", "diagnose", "report"]
 
 
 @pytest.fixture(scope="module")

@@ -50,7 +50,7 @@ def run_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Paths]:
         documents, _, num_test = SHAPES[shape]
         table = documents()
         splits = table[:NUM_TRAIN], table[NUM_TRAIN : NUM_TRAIN + num_test].reset_index(drop=True)
-        paths = tiny_run(tmp_path_factory.mktemp(shape), splits=splits, noise=0.2, gate__min_quality=0.0)
+        paths = tiny_run(tmp_path_factory.mktemp(shape), splits=splits, noise=0.2, gate__min_quality=0.0, examined=True)
         params = load_params(paths.params)
         write_data_reports(paths)
         write_model_reports(paths)

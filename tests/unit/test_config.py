@@ -55,6 +55,7 @@ def write(tmp_path):
         ("train.epochs", "many", r"train\.epochs: .*valid integer.*found 'many'"),
         ("training.precision", "fp8", r"training\.precision: .*'bf16-mixed'.*found 'fp8'"),
         ("split.test", 0.2, r"split: train \+ validation \+ test must be 1, not 1\.05"),
+        ("data.slices", ["source", "label"], r"data\.slices: .*called 'label' cannot be told from the slices"),
         ("clean.min_characters", 200000, r"min_characters \(200000\) must not exceed max_characters"),
         ("training.gradient_clip", float("inf"), r"training\.gradient_clip: .*finite number, found inf"),
         ("clean.labels", {0: None, 1: "yes"}, r"clean\.labels: the entry of 0 holds None"),

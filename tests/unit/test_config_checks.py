@@ -86,6 +86,7 @@ def without(check: dict[str, Any], key: str) -> dict[str, Any]:
     [
         (NAMES | {"kind": "invariant"}, r"evaluate\.checks\.0: .*'invariant'.*'invariance', 'directional', 'expect"),
         (NAMES | {"max_failures": 5}, r"evaluate\.checks\.0\.max_failures: .*less than or equal to 1, found 5"),
+        (without(NAMES, "kind"), r"evaluate\.checks\.0: the key 'kind' is missing"),
         (without(NAMES, "documents"), r"evaluate\.checks\.0\.documents: this key is missing"),
         (NAMES | {"text": "x"}, r"evaluate\.checks\.0\.text: no such key; allowed here: append, documents, kind, max"),
         (NAMES | {"replace": {"Anna": "Ben"}}, r"evaluate\.checks\.0\.replace\.Anna: .*valid list, found 'Ben'"),
@@ -135,4 +136,18 @@ def test_the_file_of_foreign_texts_is_watched(tmp_path):
     document["evaluate"]["shift"]["source"] = "elsewhere.txt"
     yaml.dump(document, tmp_path / "params.yaml")
     with pytest.raises(InvalidParams, match=r"must be evaluate\.shift\.source \(elsewhere\.txt\)"):
+        load_params(tmp_path / "params.yaml")
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "values", "twice"),
+    [("robustness", "perturbations", ["typos", "casing", "typos"], "typos"), (None, "batch_sizes", [1, 8, 1], "1")],
+)
+def test_a_row_for_each_perturbation_and_batch_size(tmp_path, section, key, values, twice):
+    yaml = YAML()
+    document = yaml.load(ROOT / "params.yaml")
+    node = document["evaluate"][section] if section else document["evaluate"]
+    node[key] = values
+    yaml.dump(document, tmp_path / "params.yaml")
+    with pytest.raises(InvalidParams, match=rf"{key}: each must stand here once, {twice} does twice"):
         load_params(tmp_path / "params.yaml")

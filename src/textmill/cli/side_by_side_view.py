@@ -8,7 +8,8 @@ from rich.table import Table
 from rich.text import Text
 
 from textmill.reporting.changes import Change
-from textmill.reporting.side_by_side import SideBySide, say_cost, say_figure, say_p, say_ratio
+from textmill.reporting.side_by_side import SideBySide, say_cost, say_figure, say_ratio
+from textmill.reporting.templating import say_p
 
 NUM_CLASSES = 10
 NUM_SETTINGS = 20

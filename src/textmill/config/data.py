@@ -76,6 +76,17 @@ class Data(Section):
             return {None: self.source}
         return {name: uri for name in SPLITS if (uri := getattr(self.source, name)) is not None}
 
+    @field_validator("slices")
+    @classmethod
+    def _slices_have_names_of_their_own(cls, slices: list[Column]) -> list[Column]:
+        """The evaluation has slices of its own by these names."""
+        if taken := [column for column in slices if column in ("label", "length", "predicted", "word")]:
+            raise ValueError(
+                f"a column that is called {' or '.join(map(repr, taken))} cannot be told from the slices by "
+                "label, length, prediction and word that the evaluation makes itself: rename it in the data"
+            )
+        return slices
+
     @model_validator(mode="after")
     def _split_is_said_once(self) -> "Data":
         if self.split is not None and not isinstance(self.source, str):

@@ -1,8 +1,8 @@
 """The sections of params.yaml about the figures of a model, and what is told of its mistakes."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from textmill.config.base import Count, Positive, Section, Share
 from textmill.config.checks import Checks
@@ -11,6 +11,15 @@ from textmill.config.data import Column
 Perturbation = Literal[
     "typos", "casing", "punctuation", "whitespace", "truncation", "word_order", "homoglyphs", "negation"
 ]
+
+
+def _name_each_once(values: list[Any]) -> list[Any]:
+    if twice := sorted({value for value in values if values.count(value) > 1}):
+        raise ValueError(f"each must stand here once, {', '.join(map(str, twice))} does twice")
+    return values
+
+
+Once = AfterValidator(_name_each_once)
 
 
 class Slices(Section):
@@ -24,7 +33,7 @@ class Slices(Section):
 
 class Robustness(Section):
     documents: Annotated[int, Field(ge=0)] = Field(description="Test documents that are spoilt; 0 leaves this out.")
-    perturbations: list[Perturbation] = Field(description="What is done to them, one at a time.")
+    perturbations: Annotated[list[Perturbation], Once] = Field(description="What is done to them, one at a time.")
 
 
 class Shift(Section):
@@ -50,7 +59,7 @@ class Evaluate(Section):
     latency_documents: Annotated[int, Field(ge=10)] = Field(description="Documents timed one at a time.")
     latency_threads: Count = Field(description="CPU threads of the runtime while it is timed.")
     throughput_batch: Count = Field(description="Batch size of the throughput figure.")
-    batch_sizes: Annotated[list[Count], Field(min_length=1)] = Field(description="Of the throughput curve.")
+    batch_sizes: Annotated[list[Count], Field(min_length=1), Once] = Field(description="Of the throughput curve.")
     startup_processes: Annotated[int, Field(ge=0)] = Field(
         description="Fresh processes that tell start-up time and memory, by their median; 0 leaves this out."
     )

@@ -63,6 +63,8 @@ def _explain(path: Path, error: ValidationError) -> str:
             lines.append(f"  {key}: this key is missing; every knob must be written")
         elif place[:2] == ("tune", "space") and fault["type"] in _NO_DIMENSION:
             lines.append(f"  {key}: {_say_type(fault['input'])}")
+        elif fault["type"] == "union_tag_not_found":  # of a check or a step
+            lines.append(f"  {key}: the key {fault['ctx']['discriminator']} is missing")
         else:
             message = fault["msg"].removeprefix("Value error, ")
             shown = "" if isinstance(fault["input"], (dict, Section)) else f", found {fault['input']!r}"

@@ -15,7 +15,7 @@ from scipy.sparse import csr_matrix, diags
 
 _NUM_FEATURES = 2**18
 _MOST_CHARACTERS = 4000  # read of a document
-_BLOCK = 8192  # train documents that are compared at a time
+_MOST_PAIRS = 2**19  # of documents that are compared at a time, some 40 bytes each
 # Scripts that put no space between words: every character counts as one.
 _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
 _WORD = rf"[{_UNSPACED}]|[^\W{_UNSPACED}]+"
@@ -45,13 +45,12 @@ def find_neighbours(texts: Sequence[str], train: Iterable[pd.DataFrame], number:
     counter = HashingVectorizer(
         n_features=_NUM_FEATURES, token_pattern=_WORD, norm=None, alternate_sign=False, dtype=np.float32
     )
+    block = max(1, _MOST_PAIRS // len(texts))
     ids, labels, blocks = [], [], []
     for batch in train:
         ids += batch["id"].tolist()
         labels += batch["label"].tolist()
-        blocks += [
-            _count(counter, batch["text"].iloc[start : start + _BLOCK]) for start in range(0, len(batch), _BLOCK)
-        ]
+        blocks += [_count(counter, batch["text"].iloc[start : start + block]) for start in range(0, len(batch), block)]
     frequency_F = sum(np.bincount(block.indices, minlength=_NUM_FEATURES) for block in blocks)
     idf_F = np.where(frequency_F, np.log((1 + len(ids)) / (1 + frequency_F)) + 1, 0).astype(np.float32)
     queries_QF = _weigh(_count(counter, texts), idf_F)

@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from textmill.errors import UserError
 from textmill.evaluation.answers import answer_each, write_answers
 from textmill.evaluation.case import Case, Findings
+from textmill.evaluation.proportions import clopper_pearson
 from textmill.evaluation.sampling import generator_of
 from textmill.tasks import join_labels
 
@@ -57,18 +57,16 @@ def examine(case: Case) -> Findings | None:
 def _report(check: Check, outcome: Outcome, confidence: float) -> dict[str, Any]:
     """A row of the table. A check is not passed if it tests nothing: no document has the words to be replaced."""
     num_failed, num_documents = len(outcome.failed), outcome.num_documents
-    rate = low = high = None
-    if num_documents:
-        rate = num_failed / num_documents
-        low, high = stats.binomtest(num_failed, num_documents).proportion_ci(confidence, method="exact")
+    rate = num_failed / num_documents if num_documents else None
+    low, high = clopper_pearson(num_failed, num_documents, confidence) or (None, None)
     return {
         "name": check["name"],
         "kind": check["kind"],
         "num_documents": num_documents,
         "num_failed": num_failed,
         "failure_rate": rate,
-        "low": None if low is None else float(low),
-        "high": None if high is None else float(high),
+        "low": low,
+        "high": high,
         "max_failures": check["max_failures"],
         "passed": rate is not None and rate <= check["max_failures"],
         "ids": outcome.failed[:_SHOWN],

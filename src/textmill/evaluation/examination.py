@@ -22,6 +22,8 @@ PARTS = {
 }
 # The others look at test alone. These set thresholds there for test to be judged by, or tell mistakes of params early.
 ON_VALIDATION = {"adaptive_calibration", "selective", "conformal", "checks"}
+# Settings that only the others go by: where they change, validation is not run again, whose clock helps to choose.
+SETTINGS_OF_TEST = {"slices", "robustness", "shift", "batch_sizes", "startup_processes"}
 
 
 def examine(case: Case) -> tuple[dict[str, float], dict[str, Any]]:

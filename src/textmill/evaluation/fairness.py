@@ -29,6 +29,7 @@ from textmill.evaluation.groups import (
     resample_groups,
     slice_columns,
 )
+from textmill.evaluation.resampling import widen
 
 Floats = NDArray[np.float64]
 
@@ -82,7 +83,8 @@ def _examine_column(case: Case, column: str, number: int) -> dict[str, Any]:
     grouping = whole.select(np.flatnonzero(enough))
     cells = cells_of(case)
     members = [grouping.codes_N == code for code in range(len(grouping.values))]
-    observed = rates_of(np.array([cells.sums(inside_N) for inside_N in members]).reshape(-1, cells.terms_KS.shape[1]))
+    sums_VS = np.array([cells.sums(inside_N) for inside_N in members]).reshape(-1, cells.terms_KS.shape[1])
+    observed = rates_of(sums_VS)
     groups = [
         {
             "value": value,
@@ -93,20 +95,19 @@ def _examine_column(case: Case, column: str, number: int) -> dict[str, Any]:
         }
         for i, value in enumerate(grouping.values)
     ]
-    differences = _compare(case, grouping, cells, observed, settings.seed + number) if len(groups) > 1 else []
+    differences = _compare(case, grouping, cells, sums_VS, settings.seed + number) if len(groups) > 1 else []
     return {"groups": groups, "differences": differences, "too_small": int((~enough).sum())}
 
 
-def _compare(
-    case: Case, grouping: Grouping, cells: Cells, observed: dict[str, Floats], seed: int
-) -> list[dict[str, Any]]:
-    """The differences of each label, and the largest of them."""
+def _compare(case: Case, grouping: Grouping, cells: Cells, sums_VS: Floats, seed: int) -> list[dict[str, Any]]:
+    """The differences of each label, and the largest of them; no tighter than the smaller group allows (`widen`)."""
     confidence = case.settings.confidence
+    observed, sizes = rates_of(sums_VS), sizes_of(sums_VS)
     sums = dict(resample_groups(grouping, cells, num_resamples=case.settings.num_resamples, seed=seed))
     resampled = rates_of(np.stack([sums[code] for code in range(len(grouping.values))], axis=1))
     rows: list[dict[str, Any]] = []
     for name, (kinds, given_truth) in DIFFERENCES.items():
-        observed_VX, resampled_RVX = (_side_by_side(rates, kinds) for rates in (observed, resampled))
+        observed_VX, sizes_VX, resampled_RVX = (_side_by_side(of, kinds) for of in (observed, sizes, resampled))
         alike = rates_of(_draw_alike(grouping, cells, given_truth=given_truth, seed=seed))
         spread_X, chance_RX = spread(observed_VX), spread(_side_by_side(alike, kinds))
         for label, columns in _columns(case.classifier.labels, len(spread_X)):
@@ -118,6 +119,7 @@ def _compare(
             lowest = len(observed_VX) - 1 - int(np.nanargmin(observed_VX[::-1, x]))
             apart_R = resampled_RVX[:, highest, x] - resampled_RVX[:, lowest, x]
             low, high = np.nanquantile(apart_R, [(1 - confidence) / 2, (1 + confidence) / 2])
+            low, high = widen(low, high, spread_X[x], sizes_VX[[highest, lowest], x].min(), confidence)
             numbers = {"value": spread_X[x], "low": max(low, 0.0), "high": high}
             numbers["chance"] = np.nanquantile(np.fmax.reduce(chance_RX[:, columns], axis=1), confidence)
             between = {"highest": grouping.values[highest], "lowest": grouping.values[lowest]}
@@ -130,14 +132,22 @@ def rates_of(sums: Floats) -> dict[str, Floats]:
 
     NaN where a group has no document that could have it.
     """
-    hits, support, predicted = classes_of(sums)
-    right, total = sums[..., -2:-1], sums[..., -1:]
-    return {
-        "accuracy": _divide(right, total),
-        "selection": _divide(predicted, total),
-        "true_positive": _divide(hits, support),
-        "false_positive": _divide(predicted - hits, total - support),
+    hits, _, predicted = classes_of(sums)
+    counted = {
+        "accuracy": sums[..., -2:-1],
+        "selection": predicted,
+        "true_positive": hits,
+        "false_positive": predicted - hits,
     }
+    return {kind: _divide(counted[kind], size) for kind, size in sizes_of(sums).items()}
+
+
+def sizes_of(sums: Floats) -> dict[str, Floats]:
+    """The documents that each of `rates_of` is a share of, in its shape."""
+    _, support, _ = classes_of(sums)
+    total = sums[..., -1:]
+    every = np.broadcast_to(total, support.shape)
+    return {"accuracy": total, "selection": every, "true_positive": support, "false_positive": total - support}
 
 
 def _side_by_side(rates: dict[str, Floats], kinds: tuple[str, ...]) -> Floats:

@@ -145,14 +145,14 @@ def document_terms(labels_N: Ints, probabilities_NC: Floats, top_k: int) -> dict
 
     Returns:
         log_loss, in nats; brier, the squared errors, summed over classes (between 0 and 2); top_k, 1 where the label is
-        among the `top_k` most probable ones.
+        among the `top_k` most probable ones, left out where there are no more than these.
     """
-    errors_NC = probabilities_NC - np.eye(probabilities_NC.shape[1])[labels_N]
-    return {
-        "log_loss": document_losses(labels_N, probabilities_NC),
-        "brier": (errors_NC**2).sum(axis=1),
-        "top_k": (true_ranks(labels_N, probabilities_NC) <= top_k).astype(np.float64),
-    }
+    num_classes = probabilities_NC.shape[1]
+    errors_NC = probabilities_NC - np.eye(num_classes)[labels_N]
+    terms = {"log_loss": document_losses(labels_N, probabilities_NC), "brier": (errors_NC**2).sum(axis=1)}
+    if top_k < num_classes:
+        terms["top_k"] = (true_ranks(labels_N, probabilities_NC) <= top_k).astype(np.float64)
+    return terms
 
 
 def document_losses(labels_N: Ints, probabilities_NC: Floats) -> NDArray[np.float64]:

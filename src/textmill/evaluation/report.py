@@ -13,7 +13,7 @@ from textmill.artifacts import atomic, read_json, sha256, size_mb, write_json
 from textmill.evaluation.answers import read_label_sets, read_labels, read_values, write_answers
 from textmill.evaluation.calibration import label_reliability, reliability
 from textmill.evaluation.case import Case, EvaluatedSplit, Settings
-from textmill.evaluation.examination import examine
+from textmill.evaluation.examination import SETTINGS_OF_TEST, examine
 from textmill.evaluation.latency import hardware, predict_one_by_one, throughput
 from textmill.evaluation.multi_label import assess_labels
 from textmill.evaluation.plot_tables import plot_tables
@@ -124,7 +124,7 @@ def evaluate(
         "family": classifier.manifest["family"],
         "labels": classifier.labels,
         "confidence": settings.confidence,
-        "settings": asdict(settings),
+        "settings": _settings_used(settings, split),
         "temperature": classifier.temperature,
         "hardware": hardware(),
         "bundle_sha256": sha256(bundle),
@@ -144,6 +144,11 @@ def _speed(
         "latency_p99_ms": float(p99),
         "throughput_per_s": throughput(classifier, texts[: settings.latency_documents], settings.throughput_batch),
     }
+
+
+def _settings_used(settings: Settings, split: EvaluatedSplit) -> dict[str, Any]:
+    used = asdict(settings).items()
+    return {name: value for name, value in used if split == "test" or name not in SETTINGS_OF_TEST}
 
 
 def _predictions(classifier: Classifier, documents: pd.DataFrame, outputs: NDArray[Any]) -> pd.DataFrame:

@@ -56,7 +56,7 @@ def _examine(case: Case, name: str, documents: pd.DataFrame, outputs: NDArray[An
     labels_n = documents["label"].to_numpy()
     drop = paired_bootstrap(task, labels_n, before_n, after_n, num_resamples=settings.num_resamples, seed=settings.seed)
     before = score_answers(task, labels_n, before_n)
-    each_side = (1 + settings.confidence) / 2
+    low, high = drop.interval(settings.confidence)
     return {
         "perturbation": name,
         "does": PERTURBATIONS[name].says,
@@ -65,8 +65,8 @@ def _examine(case: Case, name: str, documents: pd.DataFrame, outputs: NDArray[An
         "score_before": before,
         "score": before - drop.observed,
         "drop": drop.observed,
-        "drop_low": drop.lower_bound(each_side),
-        "drop_high": drop.upper_bound(each_side),
+        "drop_low": low,
+        "drop_high": high,
         # Numbers move a little with every text.
         "flips": None if task == "regression" else int((before_n != after_n).sum()),
     }

@@ -52,9 +52,9 @@ class Difference:
         return float(1 - (1 - confidence) ** (1 / self.num_documents))
 
     def interval(self, confidence: float) -> tuple[float, float]:
-        """Two-sided percentile interval."""
-        low, high = np.quantile(self.samples_R, [(1 - confidence) / 2, (1 + confidence) / 2])
-        return float(low), float(high)
+        """Two-sided: both bounds, each of half the chance of an error."""
+        each_side = (1 + confidence) / 2
+        return self.lower_bound(each_side), self.upper_bound(each_side)
 
     @property
     def p_value(self) -> float:
@@ -148,11 +148,15 @@ def cohens_h(share_a: float, share_b: float) -> float:
 def adjust_holm(p_values: Sequence[float]) -> list[float]:
     """p-values for which 5 % is the chance of even one false alarm among all of them, in their order.
 
+    As of statsmodels, whose `multipletests` also collects the garbage of the process: a second where much is loaded.
+
     Source: Holm, A Simple Sequentially Rejective Multiple Test Procedure (1979).
     """
-    from statsmodels.stats.multitest import multipletests
-
-    return [float(p) for p in multipletests(p_values, method="holm")[1]] if len(p_values) else []
+    ascending = np.argsort(p_values, kind="stable")
+    steps = np.arange(len(p_values), 0, -1) * np.asarray(p_values, dtype=np.float64)[ascending]
+    adjusted = np.empty(len(steps))
+    adjusted[ascending] = np.minimum(np.maximum.accumulate(steps), 1.0)
+    return [float(p) for p in adjusted]
 
 
 def equivalent(difference: Difference, *, margin: float, confidence: float) -> bool:

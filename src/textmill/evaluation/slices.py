@@ -29,7 +29,8 @@ from textmill.evaluation.groups import (
     slice_columns,
 )
 from textmill.evaluation.regression import value_scores
-from textmill.evaluation.resampling import percentile_intervals
+from textmill.evaluation.resampling import percentile_intervals, widen
+from textmill.evaluation.significance import adjust_holm
 from textmill.tasks import PRIMARY, PRIMARY_NAMES
 
 # Macro-F1 takes a class with one document as serious as any, and a class that the slice has not, but the model
@@ -170,12 +171,21 @@ def _figure_name(case: Case, column: str, fits_primary: bool) -> str:
 def _compare_primary(
     case: Case, cells: Cells, inside_N: NDArray[np.bool_], inside_RS: NDArray[np.float64], total_RS: NDArray[np.float64]
 ) -> Comparison:
-    """The primary figure, with percentile intervals of the bootstrap."""
+    """The primary figure, with percentile intervals of the bootstrap; no tighter than the slice's documents allow.
+
+    The rest has more of them mostly, and is judged at its own row.
+    """
     inside_S, outside_S = cells.sums(inside_N), cells.sums(~inside_N)
     score, rest = (float(_score(case, part_S, inside_S + outside_S)) for part_S in (inside_S, outside_S))
     score_R, rest_R = (_score(case, part_RS, total_RS) for part_RS in (inside_RS, total_RS - inside_RS))
-    intervals = percentile_intervals({"score": score_R, "difference": score_R - rest_R}, case.settings.confidence)
-    return Comparison(score, *intervals["score"], rest, score - rest, *intervals["difference"])
+    confidence = case.settings.confidence
+    intervals = percentile_intervals({"score": score_R, "difference": score_R - rest_R}, confidence)
+    # Bounds of the score, and of the difference as of a score beside this rest.
+    lows, highs = np.transpose([intervals["score"], np.add(intervals["difference"], rest)])
+    if case.classifier.task != "regression":
+        lows, highs = widen(lows, highs, np.array(score), inside_N.sum(), confidence)
+    (low, below), (high, above) = lows.tolist(), highs.tolist()
+    return Comparison(score, low, high, rest, score - rest, below - rest, above - rest)
 
 
 def _score(case: Case, sums: NDArray[Any], total: NDArray[Any]) -> NDArray[Any]:
@@ -221,9 +231,7 @@ def _fisher(right: int, total: int, right_rest: int, rest: int) -> float:
 
 def _correct(rows: list[Row], confidence: float) -> list[dict[str, Any]]:
     """The rows as JSON, with p-values corrected over all of them."""
-    from statsmodels.stats.multitest import multipletests
-
-    adjusted = multipletests([row.p_value for row in rows], method="holm")[1] if rows else []
+    adjusted = adjust_holm([row.p_value for row in rows])
     return [
         {
             "column": row.column,
@@ -232,7 +240,7 @@ def _correct(rows: list[Row], confidence: float) -> list[dict[str, Any]]:
             "num_documents": row.num_documents,
             **row.comparison._asdict(),
             "p_value": row.p_value,
-            "p_adjusted": float(p_adjusted),
+            "p_adjusted": p_adjusted,
             "weak": bool(row.is_worse and p_adjusted <= 1 - confidence),
         }
         for row, p_adjusted in zip(rows, adjusted, strict=True)

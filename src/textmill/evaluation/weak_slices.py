@@ -11,7 +11,7 @@ Shapes: N documents, F conditions, P promising conditions, X pairs, W wholes
 that a slice is part of.
 """
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,6 +62,15 @@ def examine(case: Case) -> Findings | None:
         "num_errors": int(wrong_N.sum()),
     }
     return Findings({}, details)
+
+
+def hide_words(details: dict[str, Any]) -> dict[str, Any]:
+    """Details of `examine` without the words of documents, whose conditions have the value None."""
+    rows = [
+        {**row, "conditions": [{**of, "value": None} if of["feature"] == "word" else of for of in row["conditions"]]}
+        for row in details["rows"]
+    ]
+    return {**details, "rows": rows}
 
 
 def num_candidates(num_conditions: int) -> tuple[int, int]:

@@ -8,7 +8,8 @@ from typing import Any
 
 from textmill.artifacts import read_json
 from textmill.paths import Paths
-from textmill.reporting.facts import BASELINE, Facts
+from textmill.reporting.comparison import orient
+from textmill.reporting.facts import Facts
 
 # Figures of the test split with their titles, in the order of the card; those that the task has are shown.
 FIGURES = {
@@ -63,8 +64,9 @@ def tell_card(facts: Facts, paths: Paths, training: Mapping[str, Any]) -> dict[s
 
     Returns:
         model: what it is and what it was made from. figures: title, value, low and high of each. hyperparameters: key,
-        value and who set it. slices, fairness, pairs: rows. num_weak_found: slices that the search found. parts: those
-        of report.json, or None. costs: of its part `efficiency`, None where unknown. tools: versions of the bundle's
+        value and who set it. slices, fairness, pairs: rows. num_weak_found: slices that the search found.
+        worst_perturbation: the largest drop by what should change no answer, or None. parts: those of report.json, or
+        None. costs: of its part `efficiency`, None where unknown. tools: versions of the bundle's
         makers. search_seconds: of all trials, or None. faithfulness: of the explanations, or none.
     """
     report = facts.report
@@ -78,7 +80,8 @@ def tell_card(facts: Facts, paths: Paths, training: Mapping[str, Any]) -> dict[s
         "slices": slices[:_MOST_SLICES],
         "num_weak_found": len((report.get("weak_slices") or {}).get("rows", [])),
         "fairness": tell_fairness(report),
-        "pairs": [orient(pair, facts.chosen["name"]) for pair in tell_pairs(facts)],
+        "pairs": tell_pairs(facts),
+        "worst_perturbation": _find_worst(report.get("robustness")),
         "parts": {name: report.get(name) for name in ("selective", "conformal", "robustness", "checks", "shift")},
         "costs": {**dict.fromkeys(_COSTS), **(report.get("efficiency") or {})},
         "tools": read_json(bundle)["tool_versions"] if bundle.exists() else {},
@@ -154,9 +157,10 @@ def tell_hyperparameters(facts: Facts, paths: Paths, training: Mapping[str, Any]
 
 
 def tell_fairness(report: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Column, name of the difference in words, label, value, low and high.
+    """Column, name of the difference in words, label, value, low, high and chance.
 
-    Of each difference that over all labels (label None), and those labels that differ for sure, the clearest first.
+    Of each difference that over all labels (label None), and those labels whose groups differ by more than chance, the
+    largest first.
     """
     rows = []
     for column, of_column in (report.get("fairness") or {}).items():
@@ -165,32 +169,19 @@ def tell_fairness(report: Mapping[str, Any]) -> list[dict[str, Any]]:
             told = {**row, "column": column, "name": row["name"].replace("_", " ")}
             by_name.setdefault(row["name"], []).append(told)
         for found in by_name.values():
-            of_labels = [row for row in found if row["label"] is not None and row["low"] > 0]
+            of_labels = [row for row in found if row["label"] is not None and row["value"] > row["chance"]]
             rows += [row for row in found if row["label"] is None]
-            rows += sorted(of_labels, key=lambda row: -row["low"])[:_MOST_LABELS]
+            rows += sorted(of_labels, key=lambda row: -row["value"])[:_MOST_LABELS]
     return rows
 
 
+def _find_worst(robustness: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    rows = (robustness or {}).get("rows", [])
+    kept = [row for row in rows if row["expects"] == "same" and row["num_changed"]]
+    return max(kept, key=lambda row: row["drop"], default=None)
+
+
 def tell_pairs(facts: Facts) -> list[dict[str, Any]]:
-    """The comparisons in which the chosen model stands."""
+    """The comparisons in which the chosen model stands, seen from it."""
     name = facts.chosen["name"]
-    return [pair for pair in facts.pairs.get("pairs", []) if name in (pair["a"], pair["b"])]
-
-
-def orient(pair: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """The pair as seen from `name`: other, difference, low, high, verdict, p_value, flips."""
-    turned = pair["b"] == name
-    low, high = (0.0 - pair["high"], 0.0 - pair["low"]) if turned else (pair["low"], pair["high"])
-    verdict = (
-        {"better": "worse", "worse": "better"}.get(pair["verdict"], pair["verdict"]) if turned else pair["verdict"]
-    )
-    other = pair["a"] if turned else pair["b"]
-    return {
-        "other": "TF-IDF" if other == BASELINE else other,
-        "difference": 0.0 - pair["difference"] if turned else pair["difference"],
-        "low": low,
-        "high": high,
-        "verdict": verdict,
-        "p_value": pair["p_bootstrap_adjusted"],
-        "flips": pair["flips"],
-    }
+    return [orient(pair, name) for pair in facts.pairs["pairs"] if name in (pair["a"], pair["b"])]

@@ -4,7 +4,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from textmill.reporting.templating import say_p
+
+Verdict = Literal["better", "slight", "alike", "undecided", "worse", "same"]
+
 TFIDF = "tfidf"  # the family of the baseline's bundle
+_VERDICTS: dict[str, Verdict] = {  # of the stage compare
+    "better": "better",
+    "worse": "worse",
+    "equivalent": "alike",
+    "not decided": "undecided",
+}
 
 
 @dataclass(frozen=True)
@@ -12,13 +22,13 @@ class Comparison:
     """The chosen model against the baseline on the test split.
 
     Attributes:
-        verdict: `better` and `worse` speak of the chosen model; `alike` means that the interval includes zero,
-            `slight` that the gain is real but below the margin.
-        difference, low, high: score of the chosen model minus the baseline's, and its interval; a point is 0.01.
+        verdict: that of the stage compare, corrected for the number of pairs, and seen from the chosen model: `better`,
+            `slight` (better by no more than the margin), `alike` (equivalent), `undecided`, `worse`; or `same`.
+        difference, low, high: score of the chosen model minus the baseline's, and its own interval; a point is 0.01.
         sentence: for people.
     """
 
-    verdict: Literal["better", "slight", "alike", "worse", "same"]
+    verdict: Verdict
     difference: float
     low: float
     high: float
@@ -34,38 +44,53 @@ def compare(record: Mapping[str, Any], chosen: Mapping[str, Any], baseline: Mapp
     """
     if chosen["family"] == TFIDF:
         return Comparison("same", 0.0, 0.0, 0.0, "TF-IDF itself is the chosen model.")
-    pair = find_pair(record, chosen["name"], baseline["name"])
-    gain, low, high = pair["difference"], pair["low"], pair["high"]
-    cost = _cost(chosen, baseline)
-    interval = f"[{100 * low:+.1f}, {100 * high:+.1f}]"
-    name, points, margin = chosen["name"], f"points of {record['figure']}", record["margin"]
-    if low > 0 and gain > margin:
-        sentence = f"{name} gains {100 * gain:.1f} {points} {interval} over TF-IDF, at {cost}."
-        return Comparison("better", gain, low, high, sentence)
-    if low > 0:
-        sentence = (
-            f"{name} gains {100 * gain:.1f} {points} {interval} over TF-IDF, less than the "
-            f"{100 * margin:g} points that the gate takes for a difference, at {cost}: TF-IDF does nearly as well."
-        )
-        return Comparison("slight", gain, low, high, sentence)
-    if high < 0:
-        sentence = f"TF-IDF is better than {name}, by {-100 * gain:.1f} {points}; {name} comes at {cost}."
-        return Comparison("worse", gain, low, high, sentence)
-    sentence = (
-        f"TF-IDF does as well here: {name} differs by {100 * gain:+.1f} {points} {interval}, an interval "
-        f"that includes zero, at {cost}."
-    )
-    return Comparison("alike", gain, low, high, sentence)
+    name, pair = chosen["name"], find_pair(record, chosen["name"], baseline["name"])
+    difference, margin = pair["difference"], f"{100 * record['margin']:g} points"
+    cost, points = _cost(chosen, baseline), f"points of {record['figure']} {_say_sure(pair, len(record['pairs']))}"
+    verdict = _VERDICTS[pair["verdict"]]
+    if verdict == "better" and difference <= record["margin"]:
+        verdict = "slight"
+    gains = f"{name} gains {100 * difference:.1f} {points} over TF-IDF"
+    differs = f"{name} differs by {_say_points(difference)} {points}"
+    sentences: dict[Verdict, str] = {
+        "better": f"{gains}, at {cost}.",
+        "slight": f"{gains}, no more than the {margin} that the gate takes for a difference, at {cost}: TF-IDF does "
+        "nearly as well.",
+        "alike": f"TF-IDF does as well as {name} here: {differs}, for sure by less than {margin}, at {cost}.",
+        "undecided": f"It is not decided whether {name} does better than TF-IDF: {differs}, at {cost}.",
+        "worse": f"TF-IDF is better than {name}, by {-100 * difference:.1f} points of {record['figure']} "
+        f"{_say_sure(find_pair(record, baseline['name'], name), len(record['pairs']))}; {name} comes at {cost}.",
+    }
+    return Comparison(verdict, difference, pair["low"], pair["high"], sentences[verdict])
 
 
-def find_pair(record: Mapping[str, Any], a: str, b: str) -> dict[str, float]:
-    """difference, low and high of model a against model b, whichever of the two is named first."""
+def find_pair(record: Mapping[str, Any], a: str, b: str) -> dict[str, Any]:
+    """The pair of model a against model b, whichever of the two is named first; see `orient`."""
     for pair in record["pairs"]:
-        if (pair["a"], pair["b"]) == (a, b):
-            return {key: pair[key] for key in ("difference", "low", "high")}
-        if (pair["a"], pair["b"]) == (b, a):
-            return {"difference": -pair["difference"], "low": -pair["high"], "high": -pair["low"]}
+        if {pair["a"], pair["b"]} == {a, b}:
+            return orient(pair, a)
     raise AssertionError(f"the stage compare compares all models, but not {a} and {b}")
+
+
+def orient(pair: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """The pair as seen from `name`: other, difference, low, high, verdict, p_value (adjusted), flips."""
+    shared = {"p_value": pair["p_bootstrap_adjusted"], "flips": pair["flips"]}
+    if pair["a"] == name:
+        return {"other": pair["b"], **{key: pair[key] for key in ("difference", "low", "high", "verdict")}, **shared}
+    turned = {"difference": "difference", "low": "high", "high": "low"}
+    figures = {key: 0.0 - pair[other] for key, other in turned.items()}
+    verdict = {"better": "worse", "worse": "better"}.get(pair["verdict"], pair["verdict"])
+    return {"other": pair["a"], **figures, "verdict": verdict, **shared}
+
+
+def _say_sure(pair: Mapping[str, Any], num_pairs: int) -> str:
+    """Interval, and the p-value that the verdict goes by: `[+0.1, +2.3] (p = 0.120 corrected for 10 pairs)`."""
+    corrected = f" corrected for {num_pairs} pairs" if num_pairs > 1 else ""
+    return f"[{_say_points(pair['low'])}, {_say_points(pair['high'])}] ({say_p(pair['p_value'])}{corrected})"
+
+
+def _say_points(share: float) -> str:
+    return f"{100 * share:+.1f}"
 
 
 def _cost(chosen: Mapping[str, Any], baseline: Mapping[str, Any]) -> str:

@@ -16,6 +16,7 @@ _MOST_EXAMPLES = 3
 _MOST_PAIRS = 20
 _MOST_WORDS_TOLD = 5  # of a mistake, beside its text, for its answer and against it
 _MOST_MARKED, _LEAST_WEIGHT = 10, 0.2  # words of a mistake that are marked; weight relative to the largest
+_LEAST_OF_CLASS = 0.1  # weight of a class's word, relative to its largest: what is less hardly speaks for it
 _FIRST, _LONGEST = 420, 6000  # characters of a mistake at once, and at most
 _EXCERPT = 180  # of a neighbour or an example
 
@@ -108,11 +109,12 @@ def _tell_flip(flip: Mapping[str, Any], texts: Mapping[str, str]) -> dict[str, A
 
 
 def _tell_words(words: Mapping[str, Any] | None) -> list[dict[str, Any]]:
-    """A row per class: its words, each with its weight relative to the largest of the class."""
+    """A row per class: its words that say something, each with its weight relative to the largest of the class."""
     told = []
     for label, pairs in (words or {}).items():
         largest = max((abs(weight) for _, weight in pairs), default=1.0) or 1.0
-        told.append({"label": label, "words": [(word, weight, abs(weight) / largest) for word, weight in pairs]})
+        shares = [(word, weight, abs(weight) / largest) for word, weight in pairs]
+        told.append({"label": label, "words": [row for row in shares if row[2] >= _LEAST_OF_CLASS]})
     return told
 
 

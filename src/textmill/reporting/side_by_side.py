@@ -14,6 +14,7 @@ from textmill.evaluation.comparisons import Pair, Rules, compare_models
 from textmill.evaluation.measured import Measured
 from textmill.evaluation.primary import name_primary, score_answers
 from textmill.reporting.changes import Change, compare_settings, find_changes
+from textmill.reporting.templating import say_p
 from textmill.reporting.wording import environment
 from textmill.tasks import PRIMARY, Task
 
@@ -185,10 +186,6 @@ def say_cost(value: float, name: str) -> str:
 def say_ratio(before: float, after: float) -> str:
     """`0.25x`, how many times as much; empty where there is nothing to divide by."""
     return f"{after / before:.2f}x" if before else ""
-
-
-def say_p(value: float) -> str:
-    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
 
 
 def _check_answers(a: Measured, b: Measured) -> None:

@@ -13,7 +13,7 @@ _PERTURBATIONS = {
     "truncation": "Second half cut off",
     "word_order": "Words in another order",
     "homoglyphs": "Letters that look alike",
-    "negation": "Content words negated",
+    "negation": "Negation",
 }
 _SCORES = {"max_softmax": "Highest probability", "energy": "Energy of the logits"}
 
@@ -22,7 +22,8 @@ def tell_stress(facts: Facts) -> dict[str, Any]:
     """The parts that there are, each None where it is not.
 
     Returns:
-        robustness: as in report.json, the largest drop first, with titles and a scale of the drops.
+        robustness: as in report.json, what should change no answer before what may, the largest drop first, with titles
+        and a scale of the drops.
         checks: as in report.json. shift: source, num_documents and rows with titles.
     """
     return {"robustness": _tell_robustness(facts), "checks": _tell_checks(facts), "shift": _tell_shift(facts)}
@@ -32,7 +33,7 @@ def _tell_robustness(facts: Facts) -> dict[str, Any] | None:
     robustness = facts.report.get("robustness")
     if not robustness or not robustness["rows"]:
         return None
-    rows = sorted(robustness["rows"], key=lambda row: -row["drop"])
+    rows = sorted(robustness["rows"], key=lambda row: (row["expects"] != "same", -row["drop"]))
     return {
         **robustness,
         "rows": [{**row, "title": _PERTURBATIONS.get(row["perturbation"], row["perturbation"])} for row in rows],

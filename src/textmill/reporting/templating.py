@@ -36,6 +36,17 @@ def say_number(value: object) -> str:
     return f"{value:,.4f}".rstrip("0").rstrip(".")
 
 
+def say_p_value(value: float | None) -> str:
+    if value is None:
+        return "\N{EN DASH}"
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def say_p(value: float) -> str:
+    """As in a sentence: p = 0.012, p < 0.001."""
+    return f"p {'' if value < 0.001 else '= '}{say_p_value(value)}"
+
+
 def break_key(key: object) -> Markup:
     """A key of params.yaml that may be parted after an underscore, for it may be longer than a column."""
     return escape(key).replace("_", Markup("_<wbr>"))

@@ -8,7 +8,7 @@ from jinja2 import Environment
 from textmill.reporting.error_story import say_answer
 from textmill.reporting.facts import BASELINE
 from textmill.reporting.search_page import say_value
-from textmill.reporting.templating import new_environment, say_percent
+from textmill.reporting.templating import new_environment, say_p_value, say_percent
 
 
 def environment(*, autoescape: bool) -> Environment:
@@ -48,12 +48,6 @@ def say_signed(value: float | None, digits: int = 1) -> str:
         return "\N{EN DASH}"
     text = f"{value:+.{digits}f}".replace("-", "\N{MINUS SIGN}")
     return text if float(f"{value:.{digits}f}") else text[1:]
-
-
-def say_p_value(value: float | None) -> str:
-    if value is None:
-        return "\N{EN DASH}"
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def say_compact(value: float | None) -> str:

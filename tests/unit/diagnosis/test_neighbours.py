@@ -1,5 +1,7 @@
 """Nearest train documents, against scikit-learn's vectorizer and neighbours."""
 
+import tracemalloc
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,7 +18,7 @@ def batches(documents, size):
 
 
 def test_they_are_those_of_scikit_learn(monkeypatch):
-    monkeypatch.setattr(neighbours, "_BLOCK", 64)
+    monkeypatch.setattr(neighbours, "_MOST_PAIRS", 20 * 64)
     documents = bbc_news()[["id", "text", "label"]]
     train, queries = documents[:500].reset_index(drop=True), documents["text"][500:520].tolist()
     found = find_neighbours(queries, batches(train, 150), 3)
@@ -38,6 +40,16 @@ def test_a_copy_is_found_and_is_entirely_alike():
     assert (nearest.id, nearest.label) == ("b", "y")
     assert nearest.similarity == pytest.approx(1.0, abs=1e-4)
     assert others == []  # what shares no word is no neighbour
+
+
+def test_many_documents_take_no_more_memory():
+    train = pd.DataFrame({"id": map(str, range(4000)), "text": "one two", "label": "x"})
+    tracemalloc.start()
+    found = find_neighbours(["two"] * 1000, [train], 1)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert [near.id for (near,) in found] == ["0"] * 1000
+    assert peak < 60_000_000
 
 
 @pytest.mark.parametrize(("texts", "number"), [([], 3), (["four"], 0)])

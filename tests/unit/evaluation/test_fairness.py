@@ -100,6 +100,16 @@ def test_extreme_predictors_are_fairlearns(tmp_path, answers):
     assert_equals_fairlearn(found, np.eye(2)[truth], np.eye(2)[given], groups)
 
 
+def test_groups_without_any_difference_are_not_said_to_be_certainly_alike(tmp_path):
+    """In the smaller group, of 30 documents, at most 11.6 % may have got another answer unseen."""
+    truth, groups = np.arange(90) % 2, np.repeat(["p", "q"], [30, 60])
+    found = examine_groups(tmp_path, truth, np.zeros(90, dtype=int), groups)
+    (row,) = (
+        row for row in found["differences"] if (row["name"], row["label"]) == ("demographic_parity_difference", None)
+    )
+    assert (row["low"], row["value"], row["high"]) == pytest.approx((0, 0, 1 - 0.025 ** (1 / 30)))
+
+
 def test_a_group_that_has_not_the_label_is_left_out_of_its_true_positive_rate(tmp_path):
     """fairlearn would take its rate as 0, and the difference as that of a group that is always denied the label."""
     groups = np.repeat(["p", "q", "r"], 40)

@@ -36,8 +36,9 @@ def scikit_learns(labels_N: np.ndarray, probabilities_NC: np.ndarray) -> dict[st
         "brier": metrics.brier_score_loss(labels_N, exact_NC, labels=classes, scale_by_half=False)
         if len(classes) > 2
         else 2 * np.mean((exact_NC[:, 1] - labels_N) ** 2),
-        "top_k": metrics.top_k_accuracy_score(labels_N, exact_NC, k=2, labels=classes) if len(classes) > 2 else 1.0,
     }
+    if len(classes) > 2:  # of two, both are the two most probable
+        expected["top_k"] = metrics.top_k_accuracy_score(labels_N, exact_NC, k=2, labels=classes)
     for average in ("macro", "weighted"):
         keywords = {"average": average, "zero_division": 0}
         expected[f"precision_{average}"] = metrics.precision_score(labels_N, predicted_N, **keywords)

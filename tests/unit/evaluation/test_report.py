@@ -1,5 +1,7 @@
 """What evaluate writes of a bundle, for every task, on real documents."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,6 +12,7 @@ from tests.tiny_bundle import tiny_bundle
 from tests.tiny_case import settings
 from textmill.artifacts import read_json, read_table
 from textmill.evaluation.answers import UnknownLabels
+from textmill.evaluation.examination import SETTINGS_OF_TEST
 from textmill.evaluation.report import Evaluation, evaluate, read_skipped, skip
 from textmill.runtime import Classifier
 from textmill.tasks import PRIMARY, split_labels
@@ -45,7 +48,7 @@ def test_the_score_is_the_primary_figure_with_its_interval(evaluated):
 
 
 FIGURES = {
-    "single_label": {"f1_micro", "matthews", "kappa", "brier", "log_loss", "roc_auc", "average_precision", "top_k"},
+    "single_label": {"f1_micro", "matthews", "kappa", "brier", "log_loss", "roc_auc", "average_precision"},
     "multi_label": {"f1_samples", "jaccard", "hamming_loss", "mean_average_precision", "roc_auc", "coverage_error"},
     "regression": {"r2", "rmse", "mae", "mape", "median_absolute_error", "explained_variance", "pearson", "spearman"},
 }
@@ -57,6 +60,14 @@ def test_figures_are_metrics_and_their_intervals_are_in_the_report(evaluated):
     assert intervals.keys() >= FIGURES[task]
     for name, interval in intervals.items():
         assert interval["low"] <= evaluation.metrics[name] <= interval["high"], name
+
+
+def test_on_validation_nothing_goes_by_the_settings_of_test(tmp_path):
+    documents = documents_of("single_label")
+    bundle = tiny_bundle(tmp_path / "bundle", documents[:2000])
+    settings = replace(SETTINGS, **dict.fromkeys(SETTINGS_OF_TEST))
+    report = evaluate(bundle, documents[2000:2300], settings, split="validation").report
+    assert not SETTINGS_OF_TEST & report["settings"].keys()
 
 
 def test_predictions_are_what_is_served(evaluated):

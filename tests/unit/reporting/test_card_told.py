@@ -9,7 +9,6 @@ from textmill.artifacts import read_json
 from textmill.config import load_params
 from textmill.paths import Paths
 from textmill.reporting.card import say_duration
-from textmill.reporting.card_story import orient
 
 HOSTILE = "`a`\n# b | <script>alert('x')</script> & \"friends\""
 
@@ -34,10 +33,10 @@ def test_the_figures_are_those_of_the_reports(run: Paths) -> None:
         lowest["value"],
         str(lowest["num_documents"]),
     ]
-    spoilt = {row[0]: row for row in table_under(card, "What is done")}
-    assert set(spoilt) == {row["perturbation"].replace("_", " ") for row in report["robustness"]["rows"]}
+    spoilt = {row[0].replace(" ", "_").partition(":")[0]: row for row in table_under(card, "What is done")}
+    assert set(spoilt) == {row["perturbation"] for row in report["robustness"]["rows"]}
     for row in report["robustness"]["rows"]:
-        assert spoilt[row["perturbation"].replace("_", " ")][1] == str(row["num_changed"])
+        assert spoilt[row["perturbation"]][2] == str(row["num_changed"])
     others = {row[0]: row[-1] for row in table_under(card, "Other", "Difference")}
     assert others == {"full": "equivalent", "TF-IDF": "better"}
     assert f"of {report['efficiency']['parameters']:,} parameters" in card
@@ -95,15 +94,39 @@ def test_a_threshold_that_keeps_the_risk_is_recommended(run: Paths) -> None:
 
 def test_fairness_names_its_columns(run: Paths) -> None:
     row = {"name": "equalized_odds_difference", "label": None, "value": 0.21, "low": 0.05, "high": 0.33}
-    labels = [{**row, "label": f"label{number}", "low": number / 100} for number in range(9)]
+    row |= {"chance": 0.14}
+    labels = [{**row, "label": f"label{number}", "value": 0.13 + number / 100} for number in range(7)]
     fairness = {"region": {"groups": [], "differences": [*labels, row, {**row, "name": "accuracy_difference"}]}}
     card = changed(run, report_of(run), fairness=fairness)
     assert "Groups of region." in card
     rows = table_under(card, "Column", "Largest difference")
-    assert rows[0] == ["region", "equalized odds difference", "", "0.210", "0.050", "0.330"]
-    assert [told[2] for told in rows[1:6]] == ["label8", "label7", "label6", "label5", "label4"], "the clearest"
-    assert rows[6:] == [["region", "accuracy difference", "", "0.210", "0.050", "0.330"]]
+    assert rows[0] == ["region", "equalized odds difference", "", "0.210", "0.050", "0.330", "0.140"]
+    assert [told[2] for told in rows[1:6]] == ["label6", "label5", "label4", "label3", "label2"], "above their chance"
+    assert rows[6:] == [["region", "accuracy difference", "", "0.210", "0.050", "0.330", "0.140"]]
     assert "Of other groups nothing is known" in card
+
+
+def test_only_what_leaves_the_meaning_is_called_a_fault(run: Paths) -> None:
+    row = {"score_before": 0.8, "score": 0.7, "drop_low": 0.02, "drop_high": 0.3, "num_changed": 20, "flips": 4}
+    rows = [
+        {**row, "perturbation": "negation", "does": "negated", "expects": "may change", "drop": 0.4},
+        {**row, "perturbation": "typos", "does": "a typing error", "expects": "same", "drop": 0.1},
+        {**row, "perturbation": "casing", "does": "all capitals", "expects": "same", "drop": 0.0},
+    ]
+    card = changed(run, report_of(run), robustness={"num_documents": 20, "rows": rows})
+    assert "by what leaves the meaning as it is: 0.100 (0.020 to 0.300), by typos (a typing error)." in card
+    assert table_under(card, "What is done")[0][:4] == ["negation: negated", "may change", "20", "0.400"]
+    only = changed(run, report_of(run), robustness={"num_documents": 20, "rows": rows[:1]})
+    assert "- **Spoilt texts.** Unknown, not measured." in only
+
+
+def test_what_was_counted_is_told_beside_shares(run: Paths) -> None:
+    card, report = card_of(run), read_json(report_of(run))
+    shift, conformal = report["shift"], report["conformal"]
+    assert f"{shift['num_texts']} texts of another domain" in card
+    assert f"told from {shift['num_documents']} test documents" in card
+    expected = [f"{100 * conformal[key]:.1f} %" for key in ("expected_low", "expected_high")]
+    assert f"{' to '.join(expected)} are expected of documents like those of the validation split" in card
 
 
 def test_hyperparameters_say_who_set_them(run: Paths) -> None:
@@ -181,17 +204,6 @@ def test_the_faithfulness_of_explanations(run: Paths) -> None:
     card = changed(run, run.diagnosis, faithfulness=rows)
     assert "## Model Examination" in card
     assert table_under(card, "Method", "Area") == [["integrated\\_gradients", "0.610", "0.830"]]
-
-
-def test_a_pair_is_seen_from_either_side() -> None:
-    pair = {"a": "full", "b": "baseline", "difference": 0.1, "low": 0.05, "high": 0.12, "verdict": "better"}
-    pair |= {"p_bootstrap_adjusted": 0.01, "flips": 3}
-    mine, theirs = orient(pair, "full"), orient(pair, "baseline")
-    assert (mine["other"], mine["difference"], mine["low"], mine["high"]) == ("TF-IDF", 0.1, 0.05, 0.12)
-    assert (theirs["other"], theirs["difference"], theirs["low"], theirs["high"]) == ("full", -0.1, -0.12, -0.05)
-    assert (mine["verdict"], theirs["verdict"]) == ("better", "worse")
-    same = orient({**pair, "verdict": "equivalent"}, "baseline")
-    assert same["verdict"] == "equivalent"
 
 
 @pytest.mark.parametrize(

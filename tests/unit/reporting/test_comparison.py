@@ -34,7 +34,7 @@ def test_a_clear_gain_is_told_with_its_cost() -> None:
     assert found.difference == pytest.approx(expected, abs=1e-9)
     assert found.low < expected < found.high
     assert found.sentence.startswith("int8 gains 5.0 points of macro-F1 [+")
-    assert found.sentence.endswith("over TF-IDF, at 12 times the latency and 24 times the size.")
+    assert found.sentence.endswith("] (p < 0.001) over TF-IDF, at 12 times the latency and 24 times the size.")
 
 
 def test_the_difference_is_that_of_macro_f1() -> None:
@@ -44,25 +44,49 @@ def test_the_difference_is_that_of_macro_f1() -> None:
     assert found.difference == pytest.approx(scores[0] - scores[1])
 
 
-def test_an_interval_with_zero_says_that_tfidf_does_as_well() -> None:
+def test_an_interval_with_zero_says_that_nothing_is_decided() -> None:
     found = comparison(range(300), range(290, 600))
     assert found.low < 0 < found.high
+    assert found.verdict == "undecided"
+    assert found.sentence.startswith(
+        "It is not decided whether int8 does better than TF-IDF: int8 differs by +0.5 points"
+    )
+
+
+def test_a_difference_that_is_small_for_sure_says_that_tfidf_does_as_well() -> None:
+    found = comparison(range(200), range(5, 205))
     assert found.verdict == "alike"
-    assert found.sentence.startswith("TF-IDF does as well here")
+    assert found.sentence.startswith("TF-IDF does as well as int8 here: int8 differs by +0.0 points of macro-F1 [")
+    assert "for sure by less than 2 points" in found.sentence
+
+
+def test_the_sentence_follows_the_verdict_that_is_corrected_for_all_pairs() -> None:
+    """The interval of the pair alone leaves zero out; of ten pairs one does so by luck."""
+    others = {f"m{i}": predictions(range(200, 440)) for i in range(3)}
+    answers = {"int8": predictions(range(200)), **others, "baseline": predictions(range(200, 442))}
+    record = compare_models("single_label", LABELS, answers, RULES).to_json()
+    found = compare(record, CHOSEN, BASELINE)
+    assert found.low > 0
+    assert find_pair(record, "int8", "baseline")["verdict"] == "not decided"
+    assert found.verdict == "undecided"
+    assert found.sentence.startswith(
+        "It is not decided whether int8 does better than TF-IDF: int8 differs by +2.1 points"
+    )
+    assert "corrected for 10 pairs)" in found.sentence
 
 
 def test_a_real_gain_below_the_margin_is_nearly_as_well() -> None:
     found = comparison(range(200), range(230))
     assert found.low > 0
     assert found.verdict == "slight"
-    assert "less than the 2 points" in found.sentence
+    assert "no more than the 2 points" in found.sentence
     assert "TF-IDF does nearly as well" in found.sentence
 
 
 def test_a_loss_is_told() -> None:
     found = comparison(range(400), range(200))
     assert found.verdict == "worse"
-    assert found.sentence.startswith("TF-IDF is better than int8, by 10.0 points of macro-F1")
+    assert found.sentence.startswith("TF-IDF is better than int8, by 10.0 points of macro-F1 [+")
 
 
 def test_points_are_those_of_the_task() -> None:
@@ -79,9 +103,14 @@ def test_points_are_those_of_the_task() -> None:
 
 
 def test_a_pair_is_found_in_either_order() -> None:
-    pair = {"a": "x", "b": "y", "difference": 0.1, "low": 0.05, "high": 0.2, "p_bootstrap": 0.01}
-    assert find_pair({"pairs": [pair]}, "x", "y") == {"difference": 0.1, "low": 0.05, "high": 0.2}
-    assert find_pair({"pairs": [pair]}, "y", "x") == {"difference": -0.1, "low": -0.2, "high": -0.05}
+    pair = {"a": "x", "b": "y", "difference": 0.1, "low": 0.05, "high": 0.2, "verdict": "better"}
+    pair |= {"p_bootstrap": 0.01, "p_bootstrap_adjusted": 0.02, "flips": 3}
+    shared = {"p_value": 0.02, "flips": 3}
+    figures = {"difference": 0.1, "low": 0.05, "high": 0.2, "verdict": "better"}
+    turned = {"difference": -0.1, "low": -0.2, "high": -0.05, "verdict": "worse"}
+    assert find_pair({"pairs": [pair]}, "x", "y") == {"other": "y", **figures, **shared}
+    assert find_pair({"pairs": [pair]}, "y", "x") == {"other": "x", **turned, **shared}
+    assert find_pair({"pairs": [{**pair, "verdict": "equivalent"}]}, "y", "x")["verdict"] == "equivalent"
     with pytest.raises(AssertionError):
         find_pair({"pairs": [pair]}, "x", "z")
 

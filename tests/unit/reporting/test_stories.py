@@ -10,7 +10,8 @@ from textmill.reporting import plots
 from textmill.reporting.figures import encode, finite, plain
 from textmill.reporting.highlight import Segment, cut_segments, split_segments
 from textmill.reporting.quality_story import list_confusions, span
-from textmill.reporting.wording import say_compact, say_figure, say_p_value, say_signed
+from textmill.reporting.templating import say_p_value
+from textmill.reporting.wording import say_compact, say_figure, say_signed
 
 TEXT = "a dull film with a great end"
 

@@ -113,12 +113,22 @@ def _tell_figures(facts: Facts, models: Sequence[Mapping[str, Any]]) -> Iterator
     for key in [*keys, *(key for key in ("ece", "ece_adaptive") if key in facts.chosen and key not in keys)]:
         cells = []
         for model in models:
-            interval = facts.reports[model["name"]]["intervals"].get(key, {})
-            cells.append({"value": model.get(key), "low": interval.get("low"), "high": interval.get("high")})
+            low, high = _interval(facts.reports[model["name"]], key)
+            cells.append({"value": model.get(key), "low": low, "high": high})
         title = _TITLES.get(key, key.replace("_", " ").capitalize())
         if key == "top_k":
             title = f"Among the {facts.report['settings']['top_k']} most probable"
         yield {"title": title, "cells": cells}
+
+
+def _interval(report: Mapping[str, Any], key: str) -> tuple[float | None, float | None]:
+    calibration = report.get("adaptive_calibration", {})
+    if key == "ece":
+        calibration = calibration.get("equal_width", {})
+    if key in ("ece", "ece_adaptive"):
+        return calibration.get("error_low"), calibration.get("error_high")
+    interval = report["intervals"].get(key, {})
+    return interval.get("low"), interval.get("high")
 
 
 def _find_columns(per_class: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:

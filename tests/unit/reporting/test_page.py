@@ -105,7 +105,9 @@ def test_the_page_quotes_the_measured_figures(run: Paths, page: str) -> None:
     quality = section(page, "quality")
     for name, interval in report["intervals"].items():
         assert f"{metrics[name]:.3f} {interval['low']:.3f} - {interval['high']:.3f}" in quality, name
-    assert f"Calibration error {metrics['ece']:.3f}"[-5:] in quality
+    adaptive = report["adaptive_calibration"]
+    for name, error in {"ece": adaptive["equal_width"], "ece_adaptive": adaptive}.items():
+        assert f"{metrics[name]:.3f} {error['error_low']:.3f} - {error['error_high']:.3f}" in quality, name
     for row in report["confusion"]:
         for count in row:
             assert f">{count:,}</td>" in page

@@ -23,7 +23,7 @@ def finished_run(root: Path, *, include_texts: bool) -> Paths:
     odd = test.index < 150
     test.loc[odd, "text"] = f"{WORD} " + test.loc[odd, "text"]
     test.loc[odd, "label"] = test.loc[odd, "label"].map(OTHER)
-    paths = tiny_run(root, splits=(documents[:5000], test), report__include_texts=include_texts)
+    paths = tiny_run(root, splits=(documents[:5000], test), examined=True, report__include_texts=include_texts)
     write_data_reports(paths)
     write_model_reports(paths)
     params = load_params(paths.params)

@@ -12,12 +12,11 @@ import pandas as pd
 
 from pipeline import Params, Paths, main
 from textmill.artifacts import read_json, read_table, write_json
-
-BASELINE = "baseline"
+from textmill.paths import BASELINE
 
 
 def run(params: Params, paths: Paths) -> None:
-    from textmill.evaluation.comparisons import Rules, compare_models
+    from textmill.evaluation.comparisons import compare_models, rules_of
     from textmill.evaluation.primary import name_primary
 
     tables = read_answers(paths, [*params.compress.recipes, BASELINE])
@@ -25,13 +24,7 @@ def run(params: Params, paths: Paths) -> None:
     for name, table in tables.items():
         # DVC makes all of them from one test.parquet, in its order; of other documents nothing could be said.
         assert table.index.equals(actual.index) and table["label"].equals(actual), f"{name} answered another test split"
-    rules = Rules(
-        confidence=params.evaluate.confidence,
-        margin=params.gate.margin,
-        margin_confidence=params.gate.confidence,
-        num_resamples=params.gate.num_resamples,
-        seed=params.seed,
-    )
+    rules = rules_of(params)
     predicted = {name: table["predicted"].to_numpy(dtype=object) for name, table in tables.items()}
     comparison = compare_models(params.task, actual.to_numpy(dtype=object), predicted, rules)
     write_json(paths.comparison, comparison.to_json())

@@ -14,8 +14,7 @@ from typing import Any
 from pipeline import Params, Paths, main
 from textmill import tracking
 from textmill.artifacts import iter_table, read_json, read_table, write_json
-
-BASELINE = "baseline"
+from textmill.paths import BASELINE
 
 
 def run(params: Params, paths: Paths) -> None:

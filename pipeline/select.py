@@ -11,9 +11,8 @@ import pandas as pd
 from pipeline import Params, Paths, main
 from textmill.artifacts import atomic, read_json, write_json
 from textmill.evaluation.selection import Budget, Candidate, select
+from textmill.paths import BASELINE
 from textmill.tasks import PRIMARY, PRIMARY_NAMES
-
-BASELINE = "baseline"
 
 
 def run(params: Params, paths: Paths) -> None:

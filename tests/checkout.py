@@ -70,6 +70,23 @@ class Checkout:
                 node, key = _last_node(document, name)
                 node[key] = value
 
+    def take_reviews(self, **params: object) -> None:
+        """Work on 400 of the reviews, half of each label, all of one length at most.
+
+        Args:
+            params: further keys, as `set_params` takes them.
+        """
+        movie_reviews().groupby("label").head(200).to_csv(self.folder / "data/inputs/reviews.csv", index=False)
+        self.set_params(
+            **{
+                "data__source": "data/inputs/reviews.csv",
+                "data__where": None,
+                "clean__labels": None,
+                "tokenize__max_length": 32,
+                **params,
+            }
+        )
+
     def remove_param(self, name: str) -> None:
         with self._params() as document:
             node, key = _last_node(document, name)
@@ -102,13 +119,8 @@ def small_bert(folder: Path, **params: object) -> Checkout:
         params: further keys, as `set_params` takes them.
     """
     checkout = Checkout(folder)
-    movie_reviews().groupby("label").head(200).to_csv(checkout.folder / "data/inputs/reviews.csv", index=False)
     shape = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 128}
-    checkout.set_params(
-        data__source="data/inputs/reviews.csv",
-        data__where=None,
-        clean__labels=None,
-        tokenize__max_length=32,
+    checkout.take_reviews(
         model__transformer__config={"model_type": "bert", **shape},
         training__batch_size=8,
         tune__num_trials=0,

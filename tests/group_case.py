@@ -63,7 +63,6 @@ def _case(bundle: Path, documents: pd.DataFrame, outputs: np.ndarray, changes: d
         documents=documents,
         truth=read_truth(_load(bundle), documents),
         outputs=outputs,
-        milliseconds=np.ones(len(documents)),
         bundle=bundle,
         settings=settings(**changes),
         fitted=None,

@@ -50,6 +50,6 @@ def make_case(
     classifier = Classifier.load(folder / "bundle", threads=1)
     start = {"validation": 2000, "test": 3000}[split]
     test: pd.DataFrame = documents[start : start + num_documents].reset_index(drop=True).assign(**(columns or {}))
-    outputs, milliseconds_N = predict_one_by_one(classifier, test["text"].tolist())
+    outputs, _ = predict_one_by_one(classifier, test["text"].tolist())
     truth, bundle = read_truth(classifier, test), folder / "bundle"
-    return Case(split, classifier, test, truth, outputs, milliseconds_N, bundle, settings(**changes), fitted)
+    return Case(split, classifier, test, truth, outputs, bundle, settings(**changes), fitted)

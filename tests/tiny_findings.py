@@ -133,7 +133,6 @@ def efficiency() -> dict[str, Any]:
         "median_tokens": 21,
         "libraries_mb": 88.0,
         "startup_ms": 412.0,
-        "latency": {"p50_ms": 2.91, "p95_ms": 4.4, "p99_ms": 6.1},
         "throughput": speeds,
         "energy_joules_per_document": None,
         "energy_note": "the machine does not expose it",

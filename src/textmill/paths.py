@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SPLITS = ("train", "validation", "test")
+BASELINE = "baseline"  # the model that is there beside the recipes, whatever these are
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ PRIMARY: dict[str, str] = {"single_label": "f1_macro", "multi_label": "f1_macro"
 # The same for people.
 PRIMARY_NAMES = {"f1_macro": "macro-F1", "r2": "R²"}
 
+NO_LABEL = "(none)"  # for people, and opposite to a label that is missed or given wrongly
 SEPARATOR = "|"  # between the labels of a document in our own tables; no label may hold it
 
 

@@ -5,7 +5,6 @@ import json
 import pytest
 
 from tests.checkout import Checkout
-from tests.corpora import movie_reviews
 from textmill.config import load_params
 from textmill.runtime import Classifier
 
@@ -20,12 +19,7 @@ INACTIVE = {"lstm": "hidden_size", "text_cnn": "num_filters"}
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory):
     checkout = Checkout(tmp_path_factory.mktemp("checkout"))
-    movie_reviews().groupby("label").head(200).to_csv(checkout.folder / "data/inputs/reviews.csv", index=False)
-    checkout.set_params(
-        data__source="data/inputs/reviews.csv",
-        data__where=None,
-        clean__labels=None,
-        tokenize__max_length=32,
+    checkout.take_reviews(
         split__num_folds=2,
         model__family=QUICK,
         tune__num_trials=0,

@@ -15,7 +15,6 @@ import pytest
 from ruamel.yaml import YAML
 
 from tests.checkout import Checkout
-from tests.corpora import movie_reviews
 from textmill.runtime import Classifier
 
 DATA_STAGES = ["ingest", "clean", "split", "validate", "tokenize", "baseline", "audit"]
@@ -26,8 +25,6 @@ AFTER_MODELS = ["select", "compare", "register", "diagnose", "report"]
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory):
     checkout = Checkout(tmp_path_factory.mktemp("checkout"))
-    reviews = movie_reviews()
-    reviews.groupby("label").head(200).to_csv(checkout.folder / "data/inputs/reviews.csv", index=False)
     quick = {"epochs": 1, "learning_rate": 3e-4}
     recipes = {
         "full": {"from": "trained", "steps": []},
@@ -47,11 +44,7 @@ def checkout(tmp_path_factory):
             ],
         },
     }
-    checkout.set_params(
-        data__source="data/inputs/reviews.csv",
-        data__where=None,
-        clean__labels=None,
-        tokenize__max_length=32,
+    checkout.take_reviews(
         split__num_folds=2,
         tune__num_trials=2,
         tune__train_fraction=0.5,

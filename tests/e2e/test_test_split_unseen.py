@@ -12,7 +12,6 @@ import pandas as pd
 import pytest
 
 from tests.checkout import Checkout
-from tests.corpora import movie_reviews
 
 MODELS = ("full", "int8", "baseline")
 STAGES = [
@@ -39,12 +38,7 @@ SHAPE = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "i
 def twice(tmp_path_factory):
     """The checkout after the run without the test split, and the folder of what the run with it has made."""
     checkout = Checkout(tmp_path_factory.mktemp("checkout"))
-    movie_reviews().groupby("label").head(200).to_csv(checkout.folder / "data/inputs/reviews.csv", index=False)
-    checkout.set_params(
-        data__source="data/inputs/reviews.csv",
-        data__where=None,
-        clean__labels=None,
-        tokenize__max_length=32,
+    checkout.take_reviews(
         split__num_folds=2,
         model__transformer__config={"model_type": "bert", **SHAPE},
         training__batch_size=8,

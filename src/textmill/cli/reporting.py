@@ -7,8 +7,7 @@ import typer
 
 from textmill.cli.app import app, read_params
 from textmill.errors import UserError
-
-BASELINE = "baseline"
+from textmill.paths import BASELINE
 
 
 @app.command()
@@ -62,7 +61,7 @@ def report(
 def _compare(reference_a: str, reference_b: str, output: Path | None) -> None:
     from textmill.artifacts import atomic
     from textmill.cli.side_by_side_view import show_side_by_side
-    from textmill.evaluation.comparisons import Rules
+    from textmill.evaluation.comparisons import rules_of
     from textmill.paths import Paths
     from textmill.registry.measurements import find_measured
     from textmill.reporting.side_by_side import put_side_by_side, render_side_by_side
@@ -70,16 +69,9 @@ def _compare(reference_a: str, reference_b: str, output: Path | None) -> None:
     if output is not None and output.suffix.lower() not in (".html", ".htm"):
         raise UserError(f"--output {output}: the comparison is a page, so the name ends with .html.")
     params = read_params()
-    rules = Rules(
-        confidence=params.evaluate.confidence,
-        margin=params.gate.margin,
-        margin_confidence=params.gate.confidence,
-        num_resamples=params.gate.num_resamples,
-        seed=params.seed,
-    )
     paths, models = Paths.here(), (*params.compress.recipes, BASELINE)
     a, b = (find_measured(paths, params.project, models, reference) for reference in (reference_a, reference_b))
-    found = put_side_by_side(a, b, rules)
+    found = put_side_by_side(a, b, rules_of(params))
     show_side_by_side(found)
     if output is not None:
         with atomic(output) as temporary:

@@ -11,9 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from textmill.tasks import Task, split_labels
+from textmill.tasks import NO_LABEL, Task, split_labels
 
-NO_LABEL = "(none)"  # as in confusion.csv
 _MOST_PAIRS = 50
 _MOST_IDS = 10  # documents named for a pair
 

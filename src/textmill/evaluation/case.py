@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
@@ -44,7 +43,6 @@ class Case:
         truth: labels as positions in `classifier.labels` [N]; 1 where a document has a label [N, C] (multi_label);
             numbers [N] (regression).
         outputs: probabilities [N, C], or numbers [N]; of documents sent alone.
-        milliseconds: wall time [N] of each of them.
         bundle: the folder that the classifier was loaded from.
         fitted: report.json of the same model on validation, where thresholds were set; None on validation itself.
     """
@@ -54,7 +52,6 @@ class Case:
     documents: pd.DataFrame
     truth: NDArray[Any]
     outputs: NDArray[Any]
-    milliseconds: NDArray[np.float64]
     bundle: Path
     settings: Settings
     fitted: dict[str, Any] | None

@@ -9,7 +9,7 @@ Shapes: N documents, R resamples.
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from itertools import combinations
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -17,6 +17,9 @@ from textmill.evaluation import significance
 from textmill.evaluation.primary import Answers, name_primary, primary_terms
 from textmill.evaluation.significance import Difference
 from textmill.tasks import Task
+
+if TYPE_CHECKING:
+    from textmill.config import Params
 
 Verdict = Literal["better", "worse", "equivalent", "not decided"]
 
@@ -46,6 +49,17 @@ class Rules:
     margin_confidence: float
     num_resamples: int
     seed: int
+
+
+def rules_of(params: "Params") -> Rules:
+    """What params.yaml says of them."""
+    return Rules(
+        confidence=params.evaluate.confidence,
+        margin=params.gate.margin,
+        margin_confidence=params.gate.confidence,
+        num_resamples=params.gate.num_resamples,
+        seed=params.seed,
+    )
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ def examine(case: Case) -> Findings:
 
     Returns:
         details: parameters; flops_per_document of one of median length, of median_tokens; startup_ms, memory_mb and
-            libraries_mb of fresh processes (`cold_start.ColdStart`); latency, of documents sent alone; throughput, by
+            libraries_mb of fresh processes (`cold_start.ColdStart`); throughput, by
             batch size; energy_joules_per_document, and energy_note where it is not known; threads.
     """
     settings = case.settings
@@ -41,7 +41,6 @@ def examine(case: Case) -> Findings:
     order = np.random.default_rng(settings.seed).permutation(len(texts))[: settings.latency_documents]
     shuffled = [texts[i] for i in order]
     energy = measure_energy(case.classifier, shuffled)
-    p50, p95, p99 = np.percentile(case.milliseconds[: settings.latency_documents], [50, 95, 99])
     details = {
         "parameters": parameters,
         "flops_per_document": operations,
@@ -49,7 +48,6 @@ def examine(case: Case) -> Findings:
         "startup_ms": cold and cold.startup_ms,
         "memory_mb": cold and cold.memory_mb,
         "libraries_mb": cold and cold.libraries_mb,
-        "latency": {"p50_ms": float(p50), "p95_ms": float(p95), "p99_ms": float(p99)},
         "throughput": [
             {"batch_size": size, "documents_per_s": rate}
             for size, rate in throughput_curve(case.classifier, shuffled, settings.batch_sizes)

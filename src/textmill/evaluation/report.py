@@ -20,9 +20,7 @@ from textmill.evaluation.plot_tables import plot_tables
 from textmill.evaluation.quality import Quality, assess
 from textmill.evaluation.regression import assess_values, compare_bins
 from textmill.runtime import Classifier
-from textmill.tasks import PRIMARY, split_labels
-
-NO_LABEL = "(none)"  # stands opposite to a label that is missed, or given wrongly, in confusion.csv
+from textmill.tasks import NO_LABEL, PRIMARY, split_labels
 
 
 @dataclass(frozen=True)
@@ -103,9 +101,7 @@ def evaluate(
     truth = read_truth(classifier, documents)
     outputs, milliseconds_N = predict_one_by_one(classifier, texts, progress)
     quality, error, calibration = _assess(classifier, truth, outputs, settings)
-    examined, details = examine(
-        Case(split, classifier, documents, truth, outputs, milliseconds_N, bundle, settings, fitted)
-    )
+    examined, details = examine(Case(split, classifier, documents, truth, outputs, bundle, settings, fitted))
     speed = _speed(classifier, texts, milliseconds_N, settings)
     metrics = {
         "num_documents": len(documents),

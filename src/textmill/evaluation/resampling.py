@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from textmill.evaluation.proportions import unseen_share
+
 _BLOCK = 500_000  # draws, or cells, held at a time: they stay in the processor's cache
 _CELL_COST = 20  # the time of a binomial draw, in draws of a document
 
@@ -138,8 +140,7 @@ def widen(
 
     Source: Clopper and Pearson, The Use of Confidence or Fiducial Limits (1934), for 0 of N.
     """
-    unseen = 1 - ((1 - confidence) / 2) ** (1 / np.maximum(num_documents, 1))
-    unseen = np.where(np.asarray(num_documents) > 0, unseen, 1.0)
+    unseen = unseen_share(num_documents, (1 + confidence) / 2)
     return np.minimum(low, np.maximum(figure - unseen, 0.0)), np.maximum(high, np.minimum(figure + unseen, 1.0))
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from textmill.evaluation.primary import Answers, primary_terms
+from textmill.evaluation.proportions import unseen_share
 from textmill.tasks import Task
 
 _ROUNDING = 1e-9  # relative: equal differences that were summed in another order are equal
@@ -42,14 +43,12 @@ class Difference:
         return max(float(np.quantile(self.samples_R, confidence)), self.observed + self.unseen(confidence))
 
     def unseen(self, confidence: float) -> float:
-        """The largest share of documents that may be worse though N show none: (1 - share)^N = 1 - confidence.
+        """The largest share of documents that may be worse though N show none (`unseen_share`).
 
         Of macro-F1 such a share costs about itself; so does it of R², if nothing but their mean is known of these
         documents any more.
-
-        Source: Clopper and Pearson, The Use of Confidence or Fiducial Limits (1934), for 0 of N.
         """
-        return float(1 - (1 - confidence) ** (1 / self.num_documents))
+        return float(unseen_share(self.num_documents, confidence))
 
     def interval(self, confidence: float) -> tuple[float, float]:
         """Two-sided: both bounds, each of half the chance of an error."""

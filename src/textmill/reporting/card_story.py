@@ -10,39 +10,40 @@ from textmill.artifacts import read_json
 from textmill.paths import Paths
 from textmill.reporting.comparison import orient
 from textmill.reporting.facts import Facts
+from textmill.reporting.quality_story import interval_of, title_of
 
-# Figures of the test split with their titles, in the order of the card; those that the task has are shown.
-FIGURES = {
-    "f1_macro": "Macro-F1",
-    "r2": "R²",
-    "accuracy": "Accuracy",
-    "balanced_accuracy": "Balanced accuracy",
-    "subset_accuracy": "All labels right",
-    "f1_micro": "Micro-F1",
-    "f1_weighted": "Weighted F1",
-    "precision_macro": "Macro precision",
-    "recall_macro": "Macro recall",
-    "matthews": "Matthews correlation",
-    "kappa": "Cohen's kappa",
-    "roc_auc": "ROC AUC",
-    "average_precision": "Average precision",
-    "mean_average_precision": "Mean average precision",
-    "hamming_loss": "Hamming loss",
-    "log_loss": "Log loss",
-    "brier": "Brier score",
-    "ece": "Expected calibration error",
-    "ece_adaptive": "Expected calibration error, bins of equal count",
-    "rmse": "RMSE",
-    "mae": "Mean absolute error",
-    "spearman": "Rank correlation",
-}
+# Figures of the test split in the order of the card; those that the task has are shown.
+FIGURES = (
+    "f1_macro",
+    "r2",
+    "accuracy",
+    "balanced_accuracy",
+    "subset_accuracy",
+    "f1_micro",
+    "f1_weighted",
+    "precision_macro",
+    "recall_macro",
+    "matthews",
+    "kappa",
+    "roc_auc",
+    "average_precision",
+    "mean_average_precision",
+    "hamming_loss",
+    "log_loss",
+    "brier",
+    "ece",
+    "ece_adaptive",
+    "rmse",
+    "mae",
+    "spearman",
+    "top_k",
+)
 _FAMILIES = {
     "transformer": "transformer",
     "lstm": "bidirectional LSTM",
     "text_cnn": "convolutional network",
     "bag_of_embeddings": "mean of word vectors and a linear layer",
     "tfidf": "TF-IDF and a linear model",
-    "tiny": "a model of a test",
 }
 _MOST_SLICES = 10
 _MOST_LABELS = 5
@@ -110,23 +111,12 @@ def tell_model(facts: Facts) -> dict[str, Any]:
 
 def tell_figures(facts: Facts) -> list[dict[str, Any]]:
     """Title, value, low and high (None without an interval) of what was measured on the test split."""
-    report = facts.report
-    adaptive = report.get("adaptive_calibration") or {}
-    errors = {"ece": adaptive.get("equal_width") or {}, "ece_adaptive": adaptive}
-    of_errors = {name: {"low": of.get("error_low"), "high": of.get("error_high")} for name, of in errors.items()}
-    intervals = {**of_errors, **report["intervals"]}
-    k = report["settings"]["top_k"]
-    titles = {**FIGURES, "top_k": f"True label among the {k} most probable"}
-    return [
-        {
-            "title": title,
-            "value": facts.chosen[name],
-            "low": intervals.get(name, {}).get("low"),
-            "high": intervals.get(name, {}).get("high"),
-        }
-        for name, title in titles.items()
-        if facts.chosen.get(name) is not None
-    ]
+    rows = []
+    for key in FIGURES:
+        if facts.chosen.get(key) is not None:
+            low, high = interval_of(facts.report, key)
+            rows.append({"title": title_of(facts.report, key), "value": facts.chosen[key], "low": low, "high": high})
+    return rows
 
 
 def tell_hyperparameters(facts: Facts, paths: Paths, training: Mapping[str, Any]) -> list[dict[str, Any]]:

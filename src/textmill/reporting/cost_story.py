@@ -3,7 +3,7 @@
 from typing import Any
 
 from textmill.reporting import plots
-from textmill.reporting.facts import Facts
+from textmill.reporting.facts import Facts, name_model
 
 
 def tell_costs(facts: Facts) -> dict[str, Any]:
@@ -22,12 +22,11 @@ def _tell_efficiency(facts: Facts) -> dict[str, Any] | None:
     found = {name: report["efficiency"] for name, report in facts.reports.items() if report.get("efficiency")}
     if facts.chosen["name"] not in found:
         return None
-    curves = {name: of["throughput"] for name, of in found.items() if of["throughput"]}
-    names = {name: "TF-IDF" if name == "baseline" else name for name in curves}
+    curves = {name_model(name): of["throughput"] for name, of in found.items() if of["throughput"]}
     by_name = {model["name"]: model for model in facts.models}
     return {
         "rows": [{**by_name[name], **of} for name, of in found.items()],
-        "throughput": plots.throughput({names[name]: curve for name, curve in curves.items()}) if curves else None,
+        "throughput": plots.throughput(curves) if curves else None,
         "has_energy": any(of["energy_joules_per_document"] is not None for of in found.values()),
         "median_tokens": found[facts.chosen["name"]]["median_tokens"],
         "threads": found[facts.chosen["name"]]["threads"],

@@ -10,11 +10,9 @@ from typing import Any
 from textmill.artifacts import read_json
 from textmill.config import Params
 from textmill.evaluation.primary import name_primary
-from textmill.paths import Paths
+from textmill.paths import BASELINE, Paths
 from textmill.reporting.comparison import TFIDF, Comparison, compare
 from textmill.tasks import Task
-
-BASELINE = "baseline"
 
 
 @dataclass(frozen=True)
@@ -94,6 +92,11 @@ class Facts:
             if self.registration[f"{alias}_version"] == self.version:
                 return alias
         return None
+
+
+def name_model(name: str) -> str:
+    """A model for people."""
+    return "TF-IDF" if name == BASELINE else name
 
 
 def gather(params: Params, paths: Paths) -> Facts:

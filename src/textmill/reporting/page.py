@@ -1,6 +1,5 @@
 """One self-contained HTML page with the story of a run: no network, light and dark, whole without its scripts."""
 
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from textmill.paths import Paths
@@ -19,6 +18,24 @@ from textmill.reporting.training_story import read_training_story
 from textmill.reporting.wording import environment
 from textmill.tasks import name_objective
 
+_SECTIONS = {
+    "gate": "Gate",
+    "data": "Data",
+    "contract": "Contract",
+    "tokens": "Tokens",
+    "labels": "Labels",
+    "search": "Search",
+    "training": "Training",
+    "quality": "Quality",
+    "comparison": "Comparison",
+    "calibration": "Calibration",
+    "slices": "Slices",
+    "robustness": "Robustness",
+    "compression": "Compression",
+    "efficiency": "Efficiency",
+    "errors": "Mistakes",
+    "lineage": "Lineage",
+}
 _RULES = {
     "min_quality": "The score reaches the floor",
     "champion_loads": "The champion can be run",
@@ -92,29 +109,16 @@ def render_page(facts: Facts, paths: Paths) -> str:
     )
 
 
-def _list_sections(training: dict[str, Any], stories: dict[str, Any]) -> Iterator[Section]:
+def _list_sections(training: dict[str, Any], stories: dict[str, Any]) -> list[Section]:
     """The sections that this run has something for, in the order of the run."""
-    yield Section("gate", "Gate")
-    yield Section("data", "Data")
-    yield Section("contract", "Contract")
-    yield Section("tokens", "Tokens")
-    yield Section("labels", "Labels")
-    if training["search"]["trials"]:
-        yield Section("search", "Search")
-    yield Section("training", "Training")
-    yield Section("quality", "Quality")
-    yield Section("comparison", "Comparison")
-    yield Section("calibration", "Calibration")
-    groups, stress = stories["groups"], stories["stress"]
-    if groups["slices"] or groups["weak"] or groups["fairness"]:
-        yield Section("slices", "Slices")
-    if any(stress.values()):
-        yield Section("robustness", "Robustness")
-    yield Section("compression", "Compression")
-    if stories["costs"]["efficiency"]:
-        yield Section("efficiency", "Efficiency")
-    yield Section("errors", "Mistakes")
-    yield Section("lineage", "Lineage")
+    groups = stories["groups"]
+    is_there = {
+        "search": training["search"]["trials"],
+        "slices": groups["slices"] or groups["weak"] or groups["fairness"],
+        "robustness": any(stories["stress"].values()),
+        "efficiency": stories["costs"]["efficiency"],
+    }
+    return [Section(name, title) for name, title in _SECTIONS.items() if is_there.get(name, True)]
 
 
 def rebuild_commands(facts: Facts) -> list[tuple[str, str]]:

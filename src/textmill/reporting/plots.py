@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from textmill.reporting.facts import name_model
 from textmill.reporting.figures import Figure, axis, finite, line, plain
 
 _MOST_DOTS = 800  # each costs 20 bytes of the page
@@ -84,7 +85,7 @@ def pareto(
     places = {row["name"]: ("top center", "bottom center", "middle right")[at % 3] for at, row in enumerate(rows)}
     for name, colour, symbol, of_kind in kinds:
         points = line(name, [row[cost] for row in of_kind], [row["score"] for row in of_kind], colour, symbol=symbol)
-        names = ["TF-IDF" if row["is_baseline"] else plain(row["name"]) for row in of_kind]
+        names = [plain(name_model(row["name"])) for row in of_kind]
         points |= {"mode": "markers+text", "text": names, "textposition": [places[row["name"]] for row in of_kind]}
         points["marker"] |= {"size": 13 if name == "chosen" else 9}
         data.append({**points, "cliponaxis": False, "hovertemplate": "%{text}: %{y:.3f} at %{x:.3g}<extra></extra>"})
@@ -94,7 +95,7 @@ def pareto(
         data.append(line("budget", [limit, limit], ends, "--bad", dash="dash", mode="lines"))
         costs.append(limit)
     layout = {"xaxis": _cost_axis(label, costs), "yaxis": axis(f"{score} on validation")}
-    told = [("TF-IDF" if r["is_baseline"] else r["name"], r["score"], r[cost], r["on_pareto_front"]) for r in rows]
+    told = [(name_model(r["name"]), r["score"], r[cost], r["on_pareto_front"]) for r in rows]
     table = [(name, value, price, "yes" if on_front else "no") for name, value, price, on_front in told]
     seen = f"{score} of {len(rows)} models against {label}; {len(front)} are on the Pareto front."
     return Figure(cost, seen, data, layout, ("Model", score, label, "On the front"), table, 340)

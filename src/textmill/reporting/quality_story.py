@@ -28,7 +28,7 @@ _TITLES = {
     "recall_weighted": "Recall, weighted",
     "matthews": "Matthews correlation",
     "kappa": "Cohen's kappa",
-    "top_k": "Among the most probable",
+    "top_k": "True label among the {k} most probable",
     "roc_auc": "ROC AUC",
     "average_precision": "Average precision",
     "mean_average_precision": "Average precision, macro",
@@ -43,8 +43,8 @@ _TITLES = {
     "spearman": "Rank correlation",
     "log_loss": "Log loss",
     "brier": "Brier score",
-    "ece": "Calibration error",
-    "ece_adaptive": "Calibration error, adaptive",
+    "ece": "Expected calibration error",
+    "ece_adaptive": "Expected calibration error, bins of equal count",
 }
 _OF_CLASS = {
     "precision": "Precision",
@@ -113,15 +113,19 @@ def _tell_figures(facts: Facts, models: Sequence[Mapping[str, Any]]) -> Iterator
     for key in [*keys, *(key for key in ("ece", "ece_adaptive") if key in facts.chosen and key not in keys)]:
         cells = []
         for model in models:
-            low, high = _interval(facts.reports[model["name"]], key)
+            low, high = interval_of(facts.reports[model["name"]], key)
             cells.append({"value": model.get(key), "low": low, "high": high})
-        title = _TITLES.get(key, key.replace("_", " ").capitalize())
-        if key == "top_k":
-            title = f"Among the {facts.report['settings']['top_k']} most probable"
-        yield {"title": title, "cells": cells}
+        yield {"title": title_of(facts.report, key), "cells": cells}
 
 
-def _interval(report: Mapping[str, Any], key: str) -> tuple[float | None, float | None]:
+def title_of(report: Mapping[str, Any], key: str) -> str:
+    """A figure for people."""
+    title = _TITLES.get(key, key.replace("_", " ").capitalize())
+    return title.format(k=report["settings"]["top_k"])
+
+
+def interval_of(report: Mapping[str, Any], key: str) -> tuple[float | None, float | None]:
+    """Low and high of a figure of a report; None where it has no interval."""
     calibration = report.get("adaptive_calibration", {})
     if key == "ece":
         calibration = calibration.get("equal_width", {})

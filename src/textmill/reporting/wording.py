@@ -6,7 +6,7 @@ import re
 from jinja2 import Environment
 
 from textmill.reporting.error_story import say_answer
-from textmill.reporting.facts import BASELINE
+from textmill.reporting.facts import name_model
 from textmill.reporting.search_page import say_value
 from textmill.reporting.templating import new_environment, say_p_value, say_percent
 
@@ -23,7 +23,7 @@ def environment(*, autoescape: bool) -> Environment:
     env.filters["answer"] = say_answer
     env.filters["capitalise"] = lambda text: text[:1].upper() + text[1:]  # Jinja's makes macro-F1 Macro-f1
     env.filters["cell"] = escape_markdown
-    env.filters["model"] = lambda name: "TF-IDF" if name == BASELINE else name
+    env.filters["model"] = name_model
     return env
 
 

@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from tests.tiny_case import make_case
@@ -18,9 +17,6 @@ def test_the_costs_of_a_model(task: str, tmp_path: Path) -> None:
     assert set(found.metrics) == {"parameters", "flops_per_document"}, "no process was started"
     assert details["startup_ms"] is details["memory_mb"] is None
     assert found.metrics["parameters"] == details["parameters"] > 0
-    p50, p95, p99 = (details["latency"][f"p{q}_ms"] for q in (50, 95, 99))
-    assert 0 < p50 <= p95 <= p99
-    assert p50 == np.percentile(case.milliseconds[: case.settings.latency_documents], 50)
     assert [row["batch_size"] for row in details["throughput"]] == [1, 8]
     assert all(row["documents_per_s"] > 0 for row in details["throughput"])
     assert (details["energy_joules_per_document"] is None) == (details["energy_note"] is not None)

@@ -54,8 +54,8 @@ def answers(model: str, split: str) -> tuple[Classifier, NDArray[np.float32], ND
 def case_of(model: str, split: EvaluatedSplit, fitted: Any = None, **changes: Any) -> Case:
     classifier, _, outputs_NC = answers(model, split)
     documents = split_of(model, split)
-    truth_N, timed_N = read_truth(classifier, documents), np.zeros(len(documents))
-    return Case(split, classifier, documents, truth_N, outputs_NC, timed_N, bundle(model), settings(**changes), fitted)
+    truth_N = read_truth(classifier, documents)
+    return Case(split, classifier, documents, truth_N, outputs_NC, bundle(model), settings(**changes), fitted)
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -39,8 +39,8 @@ def read_case_of_letters(case: Case, folder: Path) -> Case:
     tokenizer["normalizer"] = None
     (folder / "tokenizer.json").write_text(json.dumps(tokenizer), encoding="utf-8")
     classifier = Classifier.load(folder, threads=1, verify=False)
-    outputs, milliseconds_N = predict_one_by_one(classifier, case.documents["text"].tolist())
-    return replace(case, classifier=classifier, outputs=outputs, milliseconds=milliseconds_N, bundle=folder)
+    outputs, _ = predict_one_by_one(classifier, case.documents["text"].tolist())
+    return replace(case, classifier=classifier, outputs=outputs, bundle=folder)
 
 
 def rows_of(case: Case) -> dict[str, dict]:
@@ -149,9 +149,9 @@ def test_52_classes(tmp_path):
     documents = movie_reviews().assign(label=[f"c{i % 52:02}" for i in range(len(movie_reviews()))])
     tiny_bundle(tmp_path / "bundle", documents[:1000])
     classifier, test = Classifier.load(tmp_path / "bundle", threads=1), documents[3000:3300].reset_index(drop=True)
-    outputs, milliseconds_N = predict_one_by_one(classifier, test["text"].tolist())
+    outputs, _ = predict_one_by_one(classifier, test["text"].tolist())
     truth, given = read_truth(classifier, test), settings(robustness={"documents": 150})
-    case = Case("test", classifier, test, truth, outputs, milliseconds_N, tmp_path / "bundle", given, None)
+    case = Case("test", classifier, test, truth, outputs, tmp_path / "bundle", given, None)
     assert test["label"].iloc[sample_documents(case, 150)].value_counts().between(2, 3).all()
     assert all(np.isfinite(row["drop_low"]) for row in rows_of(case).values())
     assert shift.examine(case) is not None

@@ -28,7 +28,8 @@ CODE = [
 
 
 def run(params: Params, paths: Paths, name: str) -> None:
-    from textmill.compression.recipes import Step, adopt_bundle, run_recipe, why_not
+    from textmill.compression.recipes import Step, run_recipe, why_not
+    from textmill.compression.sealing import adopt_bundle
     from textmill.compression.skipping import write_skipped
 
     recipe = params.compress.recipes[name]
@@ -55,7 +56,7 @@ def run(params: Params, paths: Paths, name: str) -> None:
         tracking.log(params={"from": recipe.parent, "steps": [step.method for step in steps]})
         if (parent / "torch").exists():
             recovery = _recovery(params, paths, description, checkpoints, tracking.lightning_logger(active))
-            run_recipe(steps, parent, paths.model(name), paths.tokens, recovery, lineage)
+            run_recipe(steps, parent, paths.model(name), recovery, lineage)
         else:
             adopt_bundle(parent, paths.model(name), lineage)
         size = size_mb(paths.bundle(name))

@@ -38,7 +38,7 @@ def real_bundle(
     fit(model, data, settings, hyper, checkpoints=folder / "checkpoints" if stop_early else None)
     save_model(folder / "trained/torch", model, {"hyperparameters": {}})
     recovery = Recovery(data, settings, hyper, folder / "recovery")
-    run_recipe([], folder / "trained", folder / "full", tokens, recovery, {"key": "0" * 64})
+    run_recipe([], folder / "trained", folder / "full", recovery, {"key": "0" * 64})
     return folder / "full/bundle"
 
 

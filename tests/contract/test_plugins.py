@@ -1,5 +1,6 @@
 """Every entry of the plug-in tables keeps its part of the bargain; a new entry is covered without a change here."""
 
+import importlib
 import typing
 from dataclasses import replace
 
@@ -147,7 +148,7 @@ def test_its_bundle_answers_texts_and_shrinks_to_int8(name, tokens, tmp_path):
     quantize = Step("quantize", {"per_channel": True})
     for target, parent, steps in (("full", "trained", []), ("int8", "full", [quantize])):
         assert why_not(steps, tmp_path / parent) is None
-        run_recipe(steps, tmp_path / parent, tmp_path / target, tokens, recovery, {"key": target})
+        run_recipe(steps, tmp_path / parent, tmp_path / target, recovery, {"key": target})
     ids_WT = torch.tensor([[2, 10, 12, 13]])
     full, int8 = (Classifier.load(tmp_path / target / "bundle") for target in ("full", "int8"))
     expected = model(ids_WT, torch.ones_like(ids_WT)).detach().numpy()
@@ -156,8 +157,11 @@ def test_its_bundle_answers_texts_and_shrinks_to_int8(name, tokens, tmp_path):
     assert size_mb(tmp_path / "int8/bundle/model.onnx") < size_mb(tmp_path / "full/bundle/model.onnx")
 
 
-def test_what_applies_to_a_family_is_a_method(model):
-    assert model.compression <= set(TORCH_METHODS)
+@pytest.mark.parametrize("method", TORCH_METHODS.values())
+def test_a_method_on_pytorch_says_what_it_does_not_apply_to(method, model):
+    module, _, name = method.partition(":")
+    assert name in vars(importlib.import_module(module))
+    assert importlib.import_module(module).unfit(model, {}) in (None, name)
 
 
 def test_every_step_of_the_schema_has_a_method_and_the_other_way_round():

@@ -105,9 +105,13 @@ def write(tmp_path):
         (
             "compress.recipes.pruned-int8.from",
             "int8",
-            r"recipes\.pruned-int8\.from: int8 is quantized, and nothing can start from that",
+            r"recipes\.pruned-int8: quantize -> prune -> quantize cannot be done; quantize must be the last",
         ),
-        ("compress.recipes.int8.steps", [QUANTIZE, DISTILL], r"recipes\.int8: quantize must be the last step"),
+        (
+            "compress.recipes.int8.steps",
+            [QUANTIZE, DISTILL],
+            r"recipes\.int8: quantize -> distill cannot be done; quantize must be the last",
+        ),
         ("compress.recipes.int8.steps", [{"method": "shrink"}], r"recipes\.int8\.steps\.0: .*'shrink'.*'prune'"),
         (
             "compress.recipes.int8.steps",

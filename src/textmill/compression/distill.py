@@ -4,6 +4,7 @@ Hinton, Vinyals, Dean: Distilling the Knowledge in a Neural Network, 2015 (https
 the student starts from the teacher's own layers, as in DistilBERT (https://arxiv.org/abs/1910.01108).
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,9 +12,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from textmill.compression.draft import Draft
 from textmill.compression.recovery import Recovery
 from textmill.data.batches import Batch
 from textmill.errors import UserError
+from textmill.models.bert_layers import is_bert_like
 from textmill.tasks import Task
 from textmill.training.fit import fit, predict_logits
 from textmill.training.objective import Loss
@@ -67,7 +70,7 @@ def distill(
     soft_weight: float,
     epochs: int,
     learning_rate: float,
-) -> Any:
+) -> Draft:
     """Return a trained student that has `num_layers` of the teacher's layers, evenly spaced.
 
     Raises:
@@ -93,7 +96,13 @@ def distill(
         logger=recovery.logger,
         progress="distill",
     )
-    return student
+    return Draft(student, data)
+
+
+def unfit(model: Any, settings: Mapping[str, Any]) -> str | None:
+    """What of a step does not apply to a model; None if all of it does."""
+    one = model.members[0] if hasattr(model, "members") else model
+    return None if is_bert_like(getattr(one, "encoder", None)) else "distill"
 
 
 def evenly_spaced(num_kept: int, depth: int) -> list[int]:

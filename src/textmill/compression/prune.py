@@ -7,15 +7,17 @@ https://arxiv.org/abs/1905.10650, whose norm per layer makes layers comparable).
 Shape suffixes: B documents, T tokens, D width, H heads, F feed-forward units, X either of them, S size of one.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from textmill.compression.draft import Draft
 from textmill.compression.recovery import Recovery
 from textmill.data.batches import train_batches
-from textmill.models.bert_layers import keep_feed_forward, keep_heads, num_heads
+from textmill.models.bert_layers import is_bert_like, keep_feed_forward, keep_heads, num_heads
 from textmill.training.dataset import TrainingData
 from textmill.training.fit import fit
 from textmill.training.lit_module import document_logits
@@ -26,7 +28,7 @@ NUM_DOCUMENTS = 512  # that importance is measured on; its ranking is stable fro
 
 def prune(
     model: Any, recovery: Recovery, *, heads: float, feed_forward: float, epochs: int, learning_rate: float
-) -> Any:
+) -> Draft:
     """Remove the least important shares of heads and feed-forward units, then train to recover.
 
     Shares are of all layers together: a layer that matters keeps more. Every layer keeps at least one of each.
@@ -51,7 +53,12 @@ def prune(
         logger=recovery.logger,
         progress="prune",
     )
-    return model
+    return Draft(model, recovery.data)
+
+
+def unfit(model: Any, settings: Mapping[str, Any]) -> str | None:
+    """What of a step does not apply to a model; None if all of it does."""
+    return None if is_bert_like(getattr(model, "encoder", None)) else "prune"
 
 
 def importance(

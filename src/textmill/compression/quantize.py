@@ -6,9 +6,12 @@ range of their batch. Hence a document's logits depend slightly on who shares it
 
 import logging
 from pathlib import Path
+from typing import Any
+
+from textmill.training.dataset import TrainingData
 
 
-def quantize(source: Path, target: Path, *, per_channel: bool) -> None:
+def quantize(source: Path, target: Path, data: TrainingData | None, *, per_channel: bool) -> dict[str, Any]:
     """Write the int8 twin of `source`: matrix products and embeddings, about a quarter of the size."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
@@ -19,3 +22,4 @@ def quantize(source: Path, target: Path, *, per_channel: bool) -> None:
         quantize_dynamic(source, target, weight_type=QuantType.QInt8, per_channel=per_channel)
     finally:
         root.setLevel(level)
+    return {}

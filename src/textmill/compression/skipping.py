@@ -1,34 +1,44 @@
 """Recipes that do not apply to the active family: they make no model and say why."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from textmill.artifacts import atomic, read_json, write_json
-from textmill.models.folder import read_shape
+from textmill.bundle import MANIFEST
+from textmill.models.folder import FAMILIES, read_shape
 
 _FILE = "skipped.json"
 
 
-def reason_to_skip(parent: Path, on_torch: Sequence[str], on_onnx: Sequence[str]) -> str | None:
+# What of a step with such settings does not apply to a model; None if all of it does.
+Unfit = Callable[[Any, Mapping[str, Any]], str | None]
+
+
+def reason_to_skip(
+    parent: Path, methods: Sequence[str], on_torch: Sequence[tuple[Unfit, Mapping[str, Any]]]
+) -> str | None:
     """Why a recipe cannot be made from the model folder `parent`; None if it can.
 
+    The model is asked as it is before the first step; a step that does not apply to what an earlier one made of it
+    raises `DoesNotApply` when it is run.
+
     Args:
-        on_torch, on_onnx: methods of its steps.
+        methods: of its steps.
+        on_torch: of each step on PyTorch the `unfit` of its method, and its settings.
 
     Raises: MissingArtifact.
     """
     skipped = parent / _FILE
     if skipped.exists():
         return f"it starts from {parent.name}, which was skipped: {read_json(skipped)['reason']}"
-    if not (parent / "torch").exists() and (on_torch or on_onnx):
-        # Nothing can start from a quantized model, so this is TF-IDF.
-        methods = [*on_torch, *on_onnx]
+    if methods and not (parent / "torch").exists() and _is_no_network(parent):
         verb = "needs" if len(set(methods)) == 1 else "need"
         return f"{_joined(methods)} {verb} a network, and model.family baseline has none"
     if not on_torch:
         return None
     model = read_shape(parent / "torch")
-    unfit = [method for method in on_torch if method not in model.compression]
+    unfit = [reason for unfit, settings in on_torch if (reason := unfit(model, settings))]
     if not unfit:
         return None
     kind = model.family
@@ -38,6 +48,11 @@ def reason_to_skip(parent: Path, on_torch: Sequence[str], on_onnx: Sequence[str]
         kind = f"an ensemble of {kind}s"
     verb = "does" if len(set(unfit)) == 1 else "do"
     return f"{_joined(unfit)} {verb} not apply to {kind}"
+
+
+def _is_no_network(parent: Path) -> bool:
+    manifest = parent / "bundle" / MANIFEST
+    return manifest.exists() and read_json(manifest)["family"] not in FAMILIES
 
 
 def write_skipped(target: Path, reason: str) -> None:

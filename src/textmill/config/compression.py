@@ -1,35 +1,12 @@
 """The sections of params.yaml about compression."""
 
-from typing import Annotated, Literal
-
 from pydantic import Field, model_validator
 
-from textmill.config.base import Count, Fraction, Name, Positive, Section
+from textmill.config.base import Name, Section
+from textmill.config.steps import Step
 
-
-class QuantizeStep(Section):
-    method: Literal["quantize"]
-    per_channel: bool = Field(description="One scale per output channel instead of one per matrix.")
-
-
-class PruneStep(Section):
-    method: Literal["prune"]
-    heads: Annotated[float, Field(ge=0, lt=1)] = Field(description="Share of attention heads to remove.")
-    feed_forward: Annotated[float, Field(ge=0, lt=1)] = Field(description="Share of feed-forward units to remove.")
-    epochs: Count = Field(description="Epochs of recovery training.")
-    learning_rate: Positive = Field(description="Peak learning rate of recovery training.")
-
-
-class DistillStep(Section):
-    method: Literal["distill"]
-    num_layers: Count = Field(description="Layers of the student, taken evenly from the teacher.")
-    temperature: Positive = Field(description="Softens both distributions.")
-    soft_weight: Fraction = Field(description="Weight of the teacher's distribution; the rest is the labels'.")
-    epochs: Count = Field(description="Epochs of the student.")
-    learning_rate: Positive = Field(description="Peak learning rate of the student.")
-
-
-Step = Annotated[QuantizeStep | PruneStep | DistillStep, Field(discriminator="method")]
+# Methods that work on ONNX, in the order in which they may follow each other: behind them no PyTorch is left.
+ON_ONNX = ("quantize",)
 
 
 class Recipe(Section):
@@ -62,11 +39,21 @@ class Compress(Section):
         return self
 
     def _check_torch_weights(self) -> None:
-        """A quantized model has no PyTorch weights, so nothing can follow it, and nothing start from it."""
+        """A model that went through ONNX has no PyTorch weights: only a later one of these methods can follow it."""
         for name, recipe in self.recipes.items():
-            methods = [step.method for step in recipe.steps]
-            if "quantize" in methods[:-1]:
-                raise ValueError(f"recipes.{name}: quantize must be the last step, found {' -> '.join(methods)}")
-            parent = self.recipes.get(recipe.parent)
-            if parent and any(step.method == "quantize" for step in parent.steps):
-                raise ValueError(f"recipes.{name}.from: {recipe.parent} is quantized, and nothing can start from that")
+            methods = [*self._behind_onnx(recipe), *(step.method for step in recipe.steps)]
+            found = [method for method in methods if method in ON_ONNX]
+            if methods[len(methods) - len(found) :] != found or sorted(set(found), key=ON_ONNX.index) != found:
+                raise ValueError(
+                    f"recipes.{name}: {' -> '.join(methods)} cannot be done; "
+                    f"{', then '.join(ON_ONNX)} must be the last, each at most once, counting those of "
+                    f"{recipe.parent}"
+                )
+
+    def _behind_onnx(self, recipe: Recipe) -> list[str]:
+        """The methods on ONNX that the parent of a recipe went through."""
+        if recipe.parent == "trained":
+            return []
+        parent = self.recipes[recipe.parent]
+        own = [step.method for step in parent.steps if step.method in ON_ONNX]
+        return [*self._behind_onnx(parent), *own]

@@ -20,7 +20,6 @@ class BagOfEmbeddings(nn.Module):
     """Embeddings, their mean over the document's tokens, dropout and a linear head."""
 
     family = "bag_of_embeddings"
-    compression: frozenset[str] = frozenset()
 
     def __init__(self, embeddings: nn.Embedding, num_labels: int):
         super().__init__()

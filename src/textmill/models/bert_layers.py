@@ -19,8 +19,9 @@ class UnsupportedArchitecture(UserError):
     """A compression method needs BERT-like layers and the encoder has others."""
 
 
-def is_bert_like(encoder: nn.Module) -> bool:
-    return cast(Any, encoder.config).model_type in BERT_LIKE
+def is_bert_like(encoder: nn.Module | None) -> bool:
+    """Whether it is an encoder, and has such layers."""
+    return encoder is not None and cast(Any, encoder.config).model_type in BERT_LIKE
 
 
 def bert_layers(encoder: nn.Module) -> Any:

@@ -60,12 +60,6 @@ class Ensemble(nn.Module):
         return head
 
     @property
-    def compression(self) -> frozenset[str]:
-        """One student can learn from all; the members are not pruned one by one."""
-        methods: frozenset[str] = self._members()[0].compression
-        return methods & {"distill"}
-
-    @property
     def layers(self) -> Any:
         """The first member's, from which a student starts. Raises: UnsupportedArchitecture."""
         return self._members()[0].layers

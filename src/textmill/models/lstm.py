@@ -99,7 +99,6 @@ class Lstm(nn.Module):
     """
 
     family = "lstm"
-    compression: frozenset[str] = frozenset()
 
     def __init__(self, embeddings: nn.Embedding, hidden_size: int, num_layers: int, num_labels: int):
         super().__init__()

@@ -69,7 +69,6 @@ class TextCnn(nn.Module):
     """
 
     family = "text_cnn"
-    compression: frozenset[str] = frozenset()
 
     def __init__(self, embeddings: nn.Embedding, widths: Sequence[int], num_filters: int, num_labels: int):
         super().__init__()

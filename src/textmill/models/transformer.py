@@ -104,11 +104,6 @@ class Transformer(nn.Module):
             ]
         return result
 
-    @property
-    def compression(self) -> frozenset[str]:
-        """The PyTorch methods of compression that apply: those of BERT-like layers, or none."""
-        return frozenset({"prune", "distill"} if is_bert_like(self.encoder) else ())
-
     def set_dropout(self, rate: float) -> None:
         """Set the dropout of hidden states and of the pooled vector; that of attention probabilities stays zero."""
         self.dropout.p = rate

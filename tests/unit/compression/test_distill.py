@@ -67,7 +67,9 @@ def test_a_student_starts_from_its_teacher_and_learns(tmp_path):
     data = TrainingData.open(write_tokens(tmp_path / "tokens", num_train=64, num_validation=32))
     teacher = tiny_transformer(num_layers=3)
     recovery = Recovery(data, SETTINGS, HYPER, tmp_path)
-    student = distill(teacher, recovery, num_layers=2, temperature=2.0, soft_weight=0.5, epochs=1, learning_rate=1e-12)
+    student = distill(
+        teacher, recovery, num_layers=2, temperature=2.0, soft_weight=0.5, epochs=1, learning_rate=1e-12
+    ).model
     assert len(student.layers) == 2
     assert len(teacher.layers) == 3
     given = teacher.layers[evenly_spaced(2, 3)[0]].state_dict()

@@ -44,7 +44,7 @@ def test_any_architecture_is_exported(tokens, tmp_path, model_type):
     attention = model.encoder.config._attn_implementation
     check(model, tokens, tmp_path / "model.onnx")
     assert model.encoder.config._attn_implementation == attention, "the model itself stays as it was"
-    quantize(tmp_path / "model.onnx", tmp_path / "int8.onnx", per_channel=True)
+    quantize(tmp_path / "model.onnx", tmp_path / "int8.onnx", None, per_channel=True)
     assert nodes(tmp_path / "int8.onnx").count("MatMulInteger") > 8
 
 
@@ -59,9 +59,9 @@ def test_an_ensemble_is_exported_with_all_its_members(tokens, tmp_path):
 def test_an_lstm_and_a_cnn_are_quantized_where_it_pays(tokens, tmp_path):
     """onnxruntime has an integer LSTM, and an integer convolution that is slower than the one in float32."""
     export_onnx(tiny_model("lstm", tokens), tmp_path / "lstm.onnx", TokenArrays.open(tokens, "validation"), 0)
-    quantize(tmp_path / "lstm.onnx", tmp_path / "lstm8.onnx", per_channel=True)
+    quantize(tmp_path / "lstm.onnx", tmp_path / "lstm8.onnx", None, per_channel=True)
     assert nodes(tmp_path / "lstm8.onnx").count("DynamicQuantizeLSTM") == 2
     export_onnx(tiny_model("text_cnn", tokens), tmp_path / "cnn.onnx", TokenArrays.open(tokens, "validation"), 0)
-    quantize(tmp_path / "cnn.onnx", tmp_path / "cnn8.onnx", per_channel=True)
+    quantize(tmp_path / "cnn.onnx", tmp_path / "cnn8.onnx", None, per_channel=True)
     assert nodes(tmp_path / "cnn8.onnx").count("MatMulInteger") == 3 + 1  # widths, head
     assert not {"Conv", "ConvInteger"} & {*nodes(tmp_path / "cnn.onnx"), *nodes(tmp_path / "cnn8.onnx")}

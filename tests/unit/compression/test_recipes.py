@@ -36,7 +36,7 @@ def recipe(tokens, tmp_path):
     recovery = Recovery(TrainingData.open(tokens), SETTINGS, HYPER, tmp_path / "checkpoints")
 
     def make(name, parent, *steps):
-        run_recipe([Step(*step) for step in steps], tmp_path / parent, tmp_path / name, tokens, recovery, {"key": "k"})
+        run_recipe([Step(*step) for step in steps], tmp_path / parent, tmp_path / name, recovery, {"key": "k"})
         return tmp_path / name
 
     return make
@@ -87,7 +87,7 @@ def test_minilm_shrinks_to_a_quarter(tmp_path, tokens):
 
     model = Transformer(load_encoder(assets.resolve(MINILM)), 2, "mean").eval()
     export_onnx(model, tmp_path / "fp32.onnx", TokenArrays.open(tokens, "validation"), 0)
-    quantize(tmp_path / "fp32.onnx", tmp_path / "int8.onnx", per_channel=True)
+    quantize(tmp_path / "fp32.onnx", tmp_path / "int8.onnx", None, per_channel=True)
     assert size_mb(tmp_path / "int8.onnx") < 0.27 * size_mb(tmp_path / "fp32.onnx")
 
 
@@ -133,7 +133,7 @@ def test_a_bundle_of_several_labels_has_its_thresholds(tokens, tmp_path):
     multi = rewrite(tokens, tmp_path / "tokens", lambda y: np.stack([y**0, y], 1).astype(np.uint8), task="multi_label")
     save_model(tmp_path / "trained/torch", outspoken(tiny_transformer()), {})
     recovery = Recovery(TrainingData.open(multi), SETTINGS, HYPER, tmp_path / "checkpoints")
-    run_recipe([], tmp_path / "trained", tmp_path / "full", multi, recovery, {"key": "k"})
+    run_recipe([], tmp_path / "trained", tmp_path / "full", recovery, {"key": "k"})
     manifest = read_manifest(tmp_path / "full/bundle")
     logits_NC = logits(tmp_path / "full/bundle", multi)
     labels_NC = TokenArrays.open(multi, "validation").labels
@@ -149,7 +149,7 @@ def test_a_bundle_of_numbers_has_their_scale(tokens, tmp_path):
     save_model(tmp_path / "trained/torch", outspoken(tiny_transformer(num_labels=1)), {})
     recovery = Recovery(TrainingData.open(numbers), SETTINGS, HYPER, tmp_path / "checkpoints")
     cut = Step("prune", {"heads": 0.5, "feed_forward": 0.5, "epochs": 1, "learning_rate": 1e-3})
-    run_recipe([cut], tmp_path / "trained", tmp_path / "pruned", numbers, recovery, {"key": "k"})
+    run_recipe([cut], tmp_path / "trained", tmp_path / "pruned", recovery, {"key": "k"})
     manifest = read_manifest(tmp_path / "pruned/bundle")
     assert (manifest["task"], manifest["target"], manifest["temperature"]) == ("regression", target, 1.0)
     documents = ["w10 w12", "w11 w13 w14"]

@@ -44,7 +44,7 @@ def exported(tokens, tmp_path_factory):
         model.head.weight.mul_(30.0)
     save_model(root / "trained/torch", model, {"hyperparameters": {}})
     recovery = Recovery(TrainingData.open(tokens), SETTINGS, HYPER, root / "checkpoints")
-    run_recipe([], root / "trained", root / "full", tokens, recovery, {"key": "k"})
+    run_recipe([], root / "trained", root / "full", recovery, {"key": "k"})
     return root / "full"
 
 

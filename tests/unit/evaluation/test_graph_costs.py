@@ -80,7 +80,7 @@ def transformer(tokens: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple
 
 def check(model: torch.nn.Module, graph: Path, tokens: Path, folder: Path) -> None:
     """The graph and its quantised one cost what the model does; rotary frequencies, which are stored, count too."""
-    quantize(graph, folder / "int8.onnx", per_channel=True)
+    quantize(graph, folder / "int8.onnx", None, per_channel=True)
     rotary = {name: tensor for name, tensor in model.named_buffers() if "original" not in name and "inv_freq" in name}
     num_parameters = sum(tensor.numel() for tensor in (*model.parameters(), *rotary.values()))
     expected = operations_of_torch(model, 1, 1 + len(WORDS.split()))
@@ -118,7 +118,7 @@ def test_all_windows_of_a_long_document_count(
 
 def test_scales_of_a_whole_tensor_are_no_parameters(transformer: tuple[torch.nn.Module, Path], tmp_path: Path) -> None:
     model, graph = transformer
-    quantize(graph, tmp_path / "int8.onnx", per_channel=False)
+    quantize(graph, tmp_path / "int8.onnx", None, per_channel=False)
     assert count_parameters(tmp_path / "int8.onnx") == sum(parameter.numel() for parameter in model.parameters())
 
 

@@ -5,7 +5,8 @@ import torch
 from torch import nn
 
 from tests.tiny_model import HYPER, SETTINGS, VOCABULARY, outspoken, tiny_transformer, write_tokens
-from textmill.compression.distill import distill
+from textmill.compression import prune
+from textmill.compression.distill import distill, unfit
 from textmill.compression.export import export_onnx
 from textmill.compression.recovery import Recovery
 from textmill.data.tokens import TokenArrays
@@ -93,7 +94,7 @@ def test_it_exports_to_one_graph(tmp_path):
 def test_a_student_starts_from_the_first_member(batch):
     members = unlike_members()
     ensemble = Ensemble(members)
-    assert ensemble.compression == frozenset({"distill"})
+    assert (prune.unfit(ensemble, {}), unfit(ensemble, {})) == ("prune", None)
     assert len(ensemble.layers) == 2
     student = ensemble.with_layers([0, 1])
     assert torch.equal(student(*batch), members[0](*batch))
@@ -106,7 +107,9 @@ def test_one_student_learns_from_all(tmp_path):
     ensemble = Ensemble(members)
     before = {name: tensor.clone() for name, tensor in ensemble.state_dict().items()}
     recovery = Recovery(data, SETTINGS, HYPER, tmp_path / "checkpoints")
-    student = distill(ensemble, recovery, num_layers=1, temperature=1.0, soft_weight=1.0, epochs=6, learning_rate=5e-3)
+    student = distill(
+        ensemble, recovery, num_layers=1, temperature=1.0, soft_weight=1.0, epochs=6, learning_rate=5e-3
+    ).model
     assert len(student.layers) == 1
     teacher_NC, untaught_NC, student_NC = (
         predict_logits(model, data.train, 0, 2, SETTINGS).softmax(-1)

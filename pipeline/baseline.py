@@ -22,6 +22,7 @@ CODE = [
     "evaluation/temperature.py",
     "evaluation/thresholds.py",
     "long_documents.py",
+    "engines.py",
     "runtime.py",
     "tasks.py",
 ]

@@ -2,29 +2,19 @@
 
 A recipe whose methods do not apply to the active family makes none, and says why.
 
-Reads:  models/PARENT, data/tokens
+Reads:  models/PARENT, data/tokens, data/splits
 Writes: models/NAME (bundle/, and torch/ unless the recipe ends on ONNX; or skipped.json); its run in MLflow
 Params: project, seed, training, compress.recipes.NAME
 """
 
 import shutil
 import sys
-from pathlib import Path
 from typing import Any
 
 from pipeline import Params, Paths, alone, main
 from textmill import tracking
 from textmill.artifacts import read_json, size_mb
-from textmill.config.searched import override
-
-CODE = [
-    *tracking.TRAINING_CODE,
-    "bundle.py",
-    "compression",
-    "evaluation/temperature.py",
-    "evaluation/thresholds.py",
-    "runtime.py",
-]
+from textmill.compression.builders import CODE, build_recovery, describe, made_of
 
 
 def run(params: Params, paths: Paths, name: str) -> None:
@@ -44,9 +34,9 @@ def run(params: Params, paths: Paths, name: str) -> None:
         "recipe": recipe.model_dump(by_alias=True),
         "training": params.training.model_dump(),
     }
-    lineage = tracking.lineage("compress", declared, CODE, [parent, paths.tokens])
+    lineage = tracking.lineage("compress", declared, CODE, [*made_of(parent), paths.tokens])
     checkpoints = paths.checkpoints(lineage["key"])
-    description = _describe(parent)
+    description = describe(parent)
     with (
         alone(paths, "compress"),
         tracking.model_run(
@@ -54,37 +44,29 @@ def run(params: Params, paths: Paths, name: str) -> None:
         ) as active,
     ):
         tracking.log(params={"from": recipe.parent, "steps": [step.method for step in steps]})
-        if (parent / "torch").exists():
-            recovery = _recovery(params, paths, description, checkpoints, tracking.lightning_logger(active))
+        if steps or (parent / "torch").exists():
+            recovery = build_recovery(params, paths, parent, checkpoints, tracking.lightning_logger(active))
             run_recipe(steps, parent, paths.model(name), recovery, lineage)
         else:
             adopt_bundle(parent, paths.model(name), lineage)
         size = size_mb(paths.bundle(name))
-        tracking.log(metrics={"size_mb": size})
+        evidence = paths.model(name) / "evidence.json"
+        tracking.log(metrics={"size_mb": size, **_figures(read_json(evidence))}, artifacts=evidence, folder="compress")
     shutil.rmtree(checkpoints, ignore_errors=True)
     print(f"{name}: {' -> '.join([recipe.parent, *(step.method for step in steps), name])}, bundle of {size:.1f} MB")
 
 
-def _describe(parent: Path) -> dict[str, Any]:
-    """model.json of a network, bundle.json of the TF-IDF model, which has no other."""
-    network = parent / "torch/model.json"
-    described: dict[str, Any] = read_json(network if network.exists() else parent / "bundle/bundle.json")
-    return described
-
-
-def _recovery(params: Params, paths: Paths, description: dict[str, Any], checkpoints: Path, logger: Any) -> Any:
-    from textmill.compression.recovery import Recovery
-    from textmill.training.builders import hyperparameters, settings
-    from textmill.training.dataset import TrainingData
-
-    values = description["hyperparameters"]  # those of `train`, searched keys of `training` among them
-    return Recovery(
-        data=TrainingData.open(paths.tokens).truncate(description["max_length"]),
-        settings=settings(override(params, values), epochs=1, patience=1),  # a step sets its own epochs
-        hyper=hyperparameters(values),
-        checkpoints=checkpoints,
-        logger=logger,
-    )
+def _figures(evidence: dict[str, Any]) -> dict[str, float]:
+    """What MLflow compares of evidence.json; what was not measured is left out."""
+    parity, agreement = evidence["parity"] or {}, evidence["agreement"] or {}
+    figures = {
+        "seconds_to_compress": evidence["seconds"],
+        "parity_max_difference": parity.get("max_difference"),
+        "parity_agreement": parity.get("agreement"),
+        "agreement_with_parent": agreement.get("agreement"),
+        "changed_from_parent": agreement.get("changed"),
+    }
+    return {name: float(value) for name, value in figures.items() if value is not None}
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Quality with intervals, calibration, size and speed of one model on one split, through the runtime that serves.
 
-Reads: models/MODEL/bundle (or models/MODEL/skipped.json), data/splits/SPLIT.parquet; for test also
+Reads: models/MODEL/bundle and evidence.json (or models/MODEL/skipped.json), data/splits/SPLIT.parquet; for test also
     reports/validation/MODEL/report.json, whose thresholds test is judged by.
 Writes: reports/SPLIT/MODEL/ metrics.json, report.json, predictions.parquet, confusion.csv, calibration.csv
     and plots/.
@@ -38,6 +38,8 @@ def run(params: Params, paths: Paths, model: str, split: Literal["validation", "
         evaluation = evaluate(paths.bundle(model), documents, settings, split=split, fitted=fitted, progress=bar.update)
     if not params.report.include_texts and (weak := evaluation.report.get("weak_slices")):
         evaluation.report["weak_slices"] = hide_words(weak)
+    if (made := paths.model(model) / "evidence.json").exists():  # the baseline has none
+        evaluation.report["compression"] = read_json(made)
     evaluation.write(folder)
     key = read_manifest(paths.bundle(model), verify=False)["lineage"]["key"]
     with tracking.model_run(paths, params.project, model, key):

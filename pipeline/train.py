@@ -29,6 +29,7 @@ BASELINE_CODE = [
     "evaluation/temperature.py",
     "evaluation/thresholds.py",
     "long_documents.py",
+    "engines.py",
     "runtime.py",
     "tasks.py",
 ]

@@ -5,15 +5,18 @@ Stands alone but for `errors` (a served model carries a copy).
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from textmill.errors import UserError
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 MANIFEST = "bundle.json"
+# The engine that runs most graphs; the only one there was up to format 2, whose manifests name none.
+ONNXRUNTIME = {"name": "onnxruntime"}
+_READ = (2, FORMAT_VERSION)
 _TOOLS = ("onnx", "onnxruntime", "tokenizers")
 
 
@@ -36,6 +39,7 @@ def write_bundle(
     recipe: list[dict[str, Any]],
     parent: str | None,
     lineage: dict[str, Any],
+    engine: Mapping[str, Any] = ONNXRUNTIME,
 ) -> None:
     """Make a bundle of a folder that holds model.onnx and tokenizer.json: write bundle.json.
 
@@ -54,6 +58,7 @@ def write_bundle(
         recipe: the compression steps, as in params.yaml.
         parent: the model it was made from.
         lineage: what `tracking.lineage` returns.
+        engine: what runs the graph, as `engines.open_engine` takes it.
     """
     files = sorted(path for path in folder.iterdir() if path.is_file() and path.name != MANIFEST)
     assert {"model.onnx", "tokenizer.json"} <= {path.name for path in files}, f"{folder} holds {files}"
@@ -77,9 +82,19 @@ def write_bundle(
         "recipe": recipe,
         "parent": parent,
         "lineage": lineage,
-        "tool_versions": {name: version(name) for name in _TOOLS},
+        "engine": dict(engine),
+        "tool_versions": {name: version(name) for name in sorted({*_TOOLS, engine["name"]})},
         "files": {path.name: _sha256(path) for path in files},
     }
+    _write(folder, manifest)
+
+
+def add_evidence(folder: Path, evidence: dict[str, Any]) -> None:
+    """Put what was found of a bundle into its manifest, as `evidence`: figures that are the same if made again."""
+    _write(folder, {**read_manifest(folder, verify=False), "evidence": evidence})
+
+
+def _write(folder: Path, manifest: dict[str, Any]) -> None:
     temporary = folder / f".{MANIFEST}.writing"  # artifacts.write_json would need pandas
     temporary.write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     temporary.replace(folder / MANIFEST)
@@ -100,9 +115,9 @@ def read_manifest(folder: Path, *, verify: bool = True) -> dict[str, Any]:
     except ValueError as error:
         raise InvalidBundle(f"{folder / MANIFEST} is not JSON ({error}). Make or fetch the bundle again.") from None
     found = manifest.get("format_version") if isinstance(manifest, dict) else None
-    if found != FORMAT_VERSION:
+    if found not in _READ:
         raise InvalidBundle(
-            f"{folder} has format_version {found}; this textmill reads {FORMAT_VERSION}. "
+            f"{folder} has format_version {found}; this textmill reads {' and '.join(map(str, _READ))}. "
             "Use the textmill version that made it, or make the bundle again with `dvc repro`."
         )
     for name, expected in manifest["files"].items() if verify else ():
@@ -111,7 +126,7 @@ def read_manifest(folder: Path, *, verify: bool = True) -> dict[str, Any]:
                 f"{folder / name} is missing, or not the file that was bundled: {MANIFEST} says sha256 "
                 f"{expected[:12]}... A bundle must not be edited; make or fetch it again."
             )
-    return manifest
+    return {**manifest, "engine": manifest.get("engine", ONNXRUNTIME)}
 
 
 def _sha256(path: Path) -> str:

@@ -172,6 +172,11 @@ class Paths:
     def card(self) -> Path:
         return self.root / "reports/page/model_card.md"
 
+    @property
+    def compression_search(self) -> Path:
+        """What `textmill compress` found last."""
+        return self.root / "reports/compression_search.json"
+
     # State
     @property
     def mlflow_database(self) -> Path:
@@ -185,9 +190,19 @@ class Paths:
     def study_database(self) -> Path:
         return self.state / "optuna.db"
 
+    @property
+    def budget_search(self) -> Path:
+        """What `textmill compress` made and measured, in a folder for each full model."""
+        return self.state / ".textmill/budget_search"
+
     def checkpoints(self, key: str) -> Path:
         """Training state of the artefact with this lineage key."""
         return self.state / ".textmill/checkpoints" / key
+
+    @property
+    def answers(self) -> Path:
+        """What teachers answered, for every recipe that has the same teacher and documents."""
+        return self.state / ".textmill/answers"
 
     def lock(self, name: str) -> Path:
         return self.state / f".textmill/locks/{name}.lock"

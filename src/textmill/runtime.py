@@ -1,22 +1,23 @@
 """The one class that runs a bundle.
 
-Needs onnxruntime, tokenizers and numpy, and no training library, so that it starts in well under a second.
+Needs onnxruntime (or the engine that the bundle names), tokenizers and numpy, and no training library, so that it
+starts in well under a second.
 
 Shapes: N documents, C outputs (a logit a label, or one number), W windows of a batch, T tokens of the longest of them.
 A document is one window, unless it is long and the model reads such documents in several (`long_documents`).
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from textmill.bundle import InvalidBundle, read_manifest
+from textmill.engines import Engine, EngineUnavailable, open_engine
 from textmill.long_documents import CHARACTERS_PER_TOKEN, WindowEncoder
 from textmill.tasks import Task
 
@@ -24,6 +25,9 @@ from textmill.tasks import Task
 # 50 bytes each while they are tokenized.
 _MOST_DOCUMENTS = 4096
 _MOST_CHARACTERS = 4_000_000
+# Of a run of the model, padding included: what is computed of more no longer fits into the processor's caches. With
+# windows of 256 tokens in float32, runs of 32 took 14 % longer than runs of 8.
+_MOST_TOKENS = 2048
 
 FloatArray = NDArray[np.float32]
 Progress = Callable[[int], None] | None
@@ -67,7 +71,7 @@ class Classifier:
         thresholds: of each label, float64 [C] (multi_label); else None.
     """
 
-    def __init__(self, manifest: dict[str, Any], tokenizer: Tokenizer, session: onnxruntime.InferenceSession) -> None:
+    def __init__(self, manifest: dict[str, Any], tokenizer: Tokenizer, engine: Engine) -> None:
         self.manifest = manifest
         self.task: Task = manifest["task"]
         self.labels: list[str] = manifest["labels"]
@@ -76,36 +80,43 @@ class Classifier:
         self.temperature: float = manifest["temperature"]
         self._pad_id: int = manifest["pad_id"]
         self._num_outputs = len(self.labels) or 1
-        self._session = session
-        self._needs_mask = "attention_mask" in {node.name for node in session.get_inputs()}
+        self._engine = engine
+        self._needs_mask = "attention_mask" in engine.inputs
         tokenizer.no_padding()
         tokenizer.no_truncation()
         self._encoder = WindowEncoder(tokenizer, self.max_length, manifest["long_documents"])
 
     @classmethod
-    def load(cls, folder: Path, *, threads: int | None = None, verify: bool = True) -> "Classifier":
+    def load(
+        cls,
+        folder: Path,
+        *,
+        threads: int | None = None,
+        verify: bool = True,
+        engine: Mapping[str, Any] | None = None,
+    ) -> "Classifier":
         """Load the bundle in `folder`.
 
         Args:
             threads: CPU threads of one run of the model; None takes all cores.
             verify: compare the files with their sha256 first (about 1 ms per 2 MB).
+            engine: another one than the manifest names, such as `{"name": "openvino", "precision": "bfloat16"}`. The
+                temperature and thresholds stay those of the manifest's.
 
-        Raises: InvalidBundle.
+        Raises: InvalidBundle; EngineUnavailable.
         """
         manifest = read_manifest(folder, verify=verify)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads or 0
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
         try:
-            session = onnxruntime.InferenceSession(folder / "model.onnx", options, providers=["CPUExecutionProvider"])
+            opened = open_engine(folder / "model.onnx", engine or manifest["engine"], threads)
             tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        except EngineUnavailable:
+            raise
         except Exception as error:  # both libraries raise their own, undocumented classes
             raise InvalidBundle(
-                f"{folder} cannot be loaded by onnxruntime {onnxruntime.__version__} and tokenizers "
+                f"{folder} cannot be loaded by onnxruntime {version('onnxruntime')} and tokenizers "
                 f"{version('tokenizers')} (it was made with {manifest['tool_versions']}): {error}"
             ) from None
-        return cls(manifest, tokenizer, session)
+        return cls(manifest, tokenizer, opened)
 
     def predict(self, texts: Sequence[str], batch_size: int = 32, progress: Progress = None) -> Sequence[Any]:
         """What the task asks of each text: `Prediction`, `LabelsPrediction` or `ValuePrediction`.
@@ -152,7 +163,7 @@ class Classifier:
         """Logits [N, C] before calibration; an empty text is a document like any other.
 
         Args:
-            batch_size: windows that share a run of the model; 1 is the reference.
+            batch_size: most windows that share a run of the model, of long ones fewer do; 1 is the reference.
             progress: called with the number of documents just finished.
         """
         if isinstance(texts, str):
@@ -170,12 +181,9 @@ class Classifier:
         counts_N = np.array([len(windows) for windows in documents], dtype=np.int64)
         windows = [window for document in documents for window in document]
         document_W = np.repeat(np.arange(len(documents)), counts_N)
-        # Windows of like length share a batch: little padding.
-        order_W = np.argsort(np.array([len(window) for window in windows], dtype=np.int64), kind="stable")
         total_NC = np.zeros((len(documents), self._num_outputs), dtype=np.float32)
         left_N = counts_N.copy()
-        for start in range(0, len(windows), batch_size):
-            chosen_W = order_W[start : start + batch_size]
+        for chosen_W in batches_of([len(window) for window in windows], batch_size):
             touched_W = document_W[chosen_W]
             np.add.at(total_NC, touched_W, self._run([windows[i] for i in chosen_W]))
             np.subtract.at(left_N, touched_W, 1)
@@ -193,8 +201,7 @@ class Classifier:
         feeds = {"input_ids": ids_WT}
         if self._needs_mask:
             feeds["attention_mask"] = (np.arange(width) < lengths_W[:, None]).astype(np.int64)
-        logits_WC: FloatArray = self._session.run(["logits"], feeds)[0]
-        return logits_WC
+        return self._engine.run(feeds)
 
     def encode(self, texts: Sequence[str]) -> list[list[list[int]]]:
         """The windows of each text that the model reads, special tokens included: those of data/tokens."""
@@ -213,3 +220,17 @@ class Classifier:
             characters += read
         if first < len(texts):
             yield texts[first:]
+
+
+def batches_of(lengths: Sequence[int], batch_size: int) -> Iterator[NDArray[np.int64]]:
+    """Which windows share a run: of like length, so that there is little padding; at most `batch_size` of them."""
+    lengths_W = np.array(lengths, dtype=np.int64)
+    order_W = np.argsort(lengths_W, kind="stable")
+    first = 0
+    for last, length in enumerate(lengths_W[order_W].tolist()):
+        size = last - first + 1
+        if size > batch_size or (size > 1 and size * length > _MOST_TOKENS):
+            yield order_W[first:last]
+            first = last
+    if first < len(order_W):
+        yield order_W[first:]

@@ -32,14 +32,20 @@ def checkout(tmp_path_factory):
         "pruned-int8": {
             "from": "full",
             "steps": [
-                {"method": "prune", "heads": 0.5, "feed_forward": 0.5, **quick},
+                {"method": "prune", "importance": "taylor", "heads": 0.5, "feed_forward": 0.5, **quick},
                 {"method": "quantize", "per_channel": True},
             ],
         },
         "distilled-int8": {
             "from": "full",
             "steps": [
-                {"method": "distill", "num_layers": 3, "temperature": 2.0, "soft_weight": 0.7, **quick},
+                {
+                    "method": "distill",
+                    "student": {"family": "transformer", "num_layers": 3},
+                    "temperature": 2.0,
+                    "soft_weight": 0.7,
+                    **quick,
+                },
                 {"method": "quantize", "per_channel": True},
             ],
         },

@@ -56,7 +56,7 @@ def _leaves(prefix: str, node: dict[str, Any], schema: dict[str, Any]) -> Iterat
                 yield name, {**leaf, "description": f"{about} {leaf['description']}".strip()} if about else leaf
         else:
             yield path, child
-            for option in child.get("oneOf", []):
+            for option in (*child.get("oneOf", []), *child.get("anyOf", [])):
                 if "$ref" in option:  # a mapping in place of one value
                     yield from _leaves(path, option, schema)
             items = child.get("items", {})
@@ -100,6 +100,8 @@ def _allowed(node: dict[str, Any]) -> str:
         return "a list of texts"
     if kind == "array" and node["items"].get("type") == "integer":
         return "a list of whole numbers"
+    if kind == "array" and node["items"].get("type") == "array":
+        return "a list of lists of texts"
     if kind == "array":
         tag = node["items"]["discriminator"]["propertyName"]
         return f"a list of {'steps' if tag == 'method' else 'mappings'}, each with `{tag}` and the keys below"

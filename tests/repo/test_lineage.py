@@ -21,7 +21,8 @@ KEYS = {
     "pipeline/tune.py": [*TRAINING_CODE, *SEARCH_CODE],
 }
 TASKS = "src/textmill/tasks.py"  # is in keys, and no dependency of DVC's: tests/repo/stages.py says why
-MAKES_A_KEY = {*KEYS, "src/textmill/search/setup.py"}  # the last one for pipeline/tune.py
+# The last ones are for pipeline/tune.py, and for `textmill compress`, which is no stage.
+MAKES_A_KEY = {*KEYS, "src/textmill/search/setup.py", "src/textmill/budget_search/setup.py"}
 # How files are found, read and written: what is in them counts, and their contents are in the key.
 FILES = {"src/textmill/artifacts.py", "src/textmill/assets.py"}
 # A stage runs again when these change; a result does not, or its key says what they did.

@@ -26,7 +26,8 @@ def paths(tmp_path):
 
 
 def recipes(paths):
-    prune = {"method": "prune", "heads": 0.5, "feed_forward": 0.5, "epochs": 1, "learning_rate": 1e-3}
+    shares = {"heads": 0.5, "feed_forward": 0.5}
+    prune = {"method": "prune", "importance": "taylor", **shares, "epochs": 1, "learning_rate": 1e-3}
     quantize = {"method": "quantize", "per_channel": True}
     return write_params(
         paths,
@@ -49,7 +50,7 @@ def test_a_small_family_is_exported_and_quantized_and_the_rest_is_skipped(paths,
         manifest = read_manifest(paths.bundle(name))
         assert (manifest["family"], manifest["parent"]) == ("bag_of_embeddings", parent)
         assert manifest["lineage"]["stage"] == "compress"
-    reason = "prune does not apply to bag_of_embeddings"
+    reason = "prune of heads and feed_forward does not apply to bag_of_embeddings"
     assert read_json(paths.model("pruned") / "skipped.json") == {"reason": reason}
     child = read_json(paths.model("pruned-int8") / "skipped.json")["reason"]
     assert child == f"it starts from pruned, which was skipped: {reason}"
@@ -69,10 +70,41 @@ def test_the_baselines_bundle_is_taken_over(paths):
     assert reason == "quantize needs a network, and model.family baseline has none"
 
 
+def test_an_engine_follows_a_model_that_has_no_network_left(paths):
+    """Of int8 there is only a graph; of the baseline, too, and OpenVINO does not know its operations."""
+    ending = {"method": "engine", "name": "openvino", "precision": "float32"}
+    params = write_params(
+        paths,
+        compress__recipes={
+            "full": {"from": "trained", "steps": []},
+            "int8": {"from": "full", "steps": [{"method": "quantize", "per_channel": True}]},
+            "int8-openvino": {"from": "int8", "steps": [ending]},
+            "twin": {"from": "int8-openvino", "steps": []},
+        },
+    )
+    description = {"hyperparameters": vars(HYPER), "max_length": 32, "lineage": {"key": "0" * 64}}
+    save_model(paths.model("trained") / "torch", tiny_model("bag_of_embeddings", paths.tokens), description)
+    for name in params.compress.recipes:
+        run(params, paths, name)
+    manifest = read_manifest(paths.bundle("int8-openvino"))
+    assert (manifest["parent"], manifest["engine"]["name"]) == ("int8", "openvino")
+    assert manifest["files"] == read_manifest(paths.bundle("int8"))["files"]
+    assert read_manifest(paths.bundle("twin"))["engine"] == manifest["engine"]
+    assert read_json(paths.model("int8-openvino") / "evidence.json")["agreement"]["num_documents"] == 16
+    shutil.rmtree(paths.model("trained"))
+    tiny_bundle(paths.bundle("trained"), pd.DataFrame({"text": ["good film", "bad film"] * 4, "label": ["y", "n"] * 4}))
+    for name in ("full", "int8", "int8-openvino"):
+        shutil.rmtree(paths.model(name))
+        run(params, paths, name)
+    reason = read_json(paths.model("int8-openvino") / "skipped.json")["reason"]
+    assert reason.startswith("it starts from int8, which was skipped: quantize needs a network")
+
+
 def test_a_recipe_trains_as_the_model_was_trained(tmp_path):
     """With the length and the keys of `training` that a search found: the same bytes as if params.yaml had them."""
     found = {**vars(HYPER), "training.batch_size": 4, "tokenize.max_length": 8}
-    taught = {"num_layers": 1, "temperature": 2.0, "soft_weight": 0.5, "epochs": 1, "learning_rate": 1e-2}
+    student = {"family": "transformer", "num_layers": 1}
+    taught = {"student": student, "temperature": 2.0, "soft_weight": 0.5, "epochs": 1, "learning_rate": 1e-2}
     steps = {"full": {"from": "trained", "steps": []}}
     steps["small"] = {"from": "trained", "steps": [{"method": "distill", **taught}]}
     made = []

@@ -27,7 +27,7 @@ def test_the_manifest_is_deterministic_and_names_every_file(bundle):
     assert manifest["files"]["model.onnx"] == digest
     assert set(manifest["files"]) == {"model.onnx", "tokenizer.json"}
     assert set(manifest["tool_versions"]) == {"onnx", "onnxruntime", "tokenizers"}
-    assert manifest["format_version"] == 2
+    assert manifest["format_version"] == 3
     assert manifest["labels"] == ["negative", "positive"]
 
 
@@ -36,7 +36,7 @@ def test_what_is_not_a_bundle_is_refused(bundle, tmp_path):
         Classifier.load(tmp_path / "nowhere")
     manifest = json.loads((bundle / "bundle.json").read_text())
     (bundle / "bundle.json").write_text(json.dumps({**manifest, "format_version": 7}))
-    with pytest.raises(InvalidBundle, match="format_version 7; this textmill reads 2"):
+    with pytest.raises(InvalidBundle, match="format_version 7; this textmill reads 2 and 3"):
         Classifier.load(bundle)
     (bundle / "bundle.json").write_text("{")
     with pytest.raises(InvalidBundle, match=r"bundle\.json is not JSON"):

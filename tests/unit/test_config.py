@@ -15,7 +15,7 @@ WATCH = r"data\.watch \(.*\) must not be or hold what the pipeline itself writes
 QUANTIZE = {"method": "quantize", "per_channel": True}
 DISTILL = {
     "method": "distill",
-    "num_layers": 3,
+    "student": {"family": "transformer", "num_layers": 3},
     "temperature": 2,
     "soft_weight": 0.5,
     "epochs": 1,

@@ -1,9 +1,12 @@
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.corpora import movie_reviews
 from tests.task_documents import documents_of
@@ -72,6 +75,17 @@ def test_parts_change_nothing_and_progress_counts_every_text(bundle, monkeypatch
     )
     assert sum(done) == len(TEXTS)
     assert max(done) == 8
+
+
+@given(st.lists(st.integers(0, 3000), max_size=60), st.integers(1, 40))
+def test_batches_hold_every_window_once_and_are_as_large_as_they_may_be(lengths, batch_size):
+    batches = [[lengths[i] for i in batch] for batch in runtime.batches_of(lengths, batch_size)]
+    assert sorted(lengths) == [length for batch in batches for length in batch]
+    assert sorted(i for batch in runtime.batches_of(lengths, batch_size) for i in batch) == [*range(len(lengths))]
+    for batch, following in pairwise([*batches, [1e9]]):
+        assert 1 <= len(batch) <= batch_size
+        assert len(batch) == 1 or len(batch) * max(batch) <= 2048
+        assert len(batch) == batch_size or (len(batch) + 1) * following[0] > 2048
 
 
 def test_no_text_and_empty_texts(bundle):

@@ -1,6 +1,7 @@
 """The `textmill` command: thin, and quick to start, because what is heavy is imported where it is used."""
 
 from textmill.cli import (
+    compressing,
     contract,
     inspecting,
     labels,
@@ -16,6 +17,7 @@ from textmill.cli.app import app
 
 __all__ = [
     "app",
+    "compressing",
     "contract",
     "inspecting",
     "labels",

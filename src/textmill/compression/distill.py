@@ -1,29 +1,35 @@
-"""A student of fewer layers, taught by the full model's answers.
+"""A student of any family, taught by the full model's answers.
 
-Hinton, Vinyals, Dean: Distilling the Knowledge in a Neural Network, 2015 (https://arxiv.org/abs/1503.02531);
-the student starts from the teacher's own layers, as in DistilBERT (https://arxiv.org/abs/1910.01108).
+Hinton, Vinyals, Dean: Distilling the Knowledge in a Neural Network, 2015 (https://arxiv.org/abs/1503.02531); for
+students of other families than their teacher's Tang et al.: Distilling Task-Specific Knowledge from BERT into Simple
+Neural Networks, 2019 (https://arxiv.org/abs/1903.12136), which also augments the documents.
+
+Shape suffixes: B documents of a batch, N of all that it is taught on, C outputs.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from textmill.compression.distillation.documents import changed_copies, join, more_texts
+from textmill.compression.distillation.intermediate import IntermediateTargets, Pupil, find_projections
+from textmill.compression.distillation.students import Student, build_student, check_smaller, num_parameters
+from textmill.compression.distillation.teacher import teacher_answers
 from textmill.compression.draft import Draft
 from textmill.compression.recovery import Recovery
 from textmill.data.batches import Batch
-from textmill.errors import UserError
-from textmill.models.bert_layers import is_bert_like
+from textmill.data.tokens import TokenArrays
+from textmill.models.depth import num_layers
+from textmill.models.encoder_parts import find_blocks
 from textmill.tasks import Task
-from textmill.training.fit import fit, predict_logits
+from textmill.training.dataset import TrainingData
+from textmill.training.fit import fit
 from textmill.training.objective import Loss
-
-
-class StudentNotSmaller(UserError):
-    """A student must have fewer layers than its teacher."""
 
 
 class SoftTargets:
@@ -34,20 +40,41 @@ class SoftTargets:
 
     Args:
         task: single_label, multi_label or regression.
-        teacher_NC: logits of every document of the train split, float32.
+        teacher_NC: logits of every document, float32.
         labels_loss: the loss against the labels.
         temperature: divides both logits, and the gradient is scaled back by its square; regression has none.
         soft_weight: weight of the teacher's part, in 0..1.
+        num_labelled: documents from this place on have no label, and the teacher's part only; None: all have one.
     """
 
-    def __init__(self, task: Task, teacher_NC: Tensor, labels_loss: Loss, temperature: float, soft_weight: float):
+    def __init__(
+        self,
+        task: Task,
+        teacher_NC: Tensor,
+        labels_loss: Loss,
+        temperature: float,
+        soft_weight: float,
+        num_labelled: int | None = None,
+    ):
         self.task, self.teacher_NC, self.labels_loss = task, teacher_NC, labels_loss
         self.temperature, self.soft_weight = temperature, soft_weight
+        self.num_labelled = len(teacher_NC) if num_labelled is None else num_labelled
 
     def __call__(self, logits_BC: Tensor, batch: Batch) -> Tensor:
         teacher_BC = self.teacher_NC[batch["index_B"].cpu()].to(logits_BC.device)
         soft = self._against_teacher(logits_BC, teacher_BC)
-        return self.soft_weight * soft + (1 - self.soft_weight) * self.labels_loss(logits_BC, batch)
+        return self.soft_weight * soft + (1 - self.soft_weight) * self._against_labels(logits_BC, batch)
+
+    def _against_labels(self, logits_BC: Tensor, batch: Batch) -> Tensor:
+        """The mean over all documents, those without a label counted as 0."""
+        labelled_B = batch["index_B"] < self.num_labelled
+        num_labelled = int(labelled_B.sum())
+        if num_labelled == len(labelled_B):
+            return self.labels_loss(logits_BC, batch)
+        if num_labelled == 0:
+            return logits_BC.new_zeros(())
+        part: Any = {**batch, "labels_B": batch["labels_B"][labelled_B], "index_B": batch["index_B"][labelled_B]}
+        return self.labels_loss(logits_BC[labelled_B], part) * (num_labelled / len(labelled_B))
 
     def _against_teacher(self, logits_BC: Tensor, teacher_BC: Tensor) -> Tensor:
         if self.task == "regression":
@@ -65,46 +92,109 @@ def distill(
     teacher: Any,
     recovery: Recovery,
     *,
-    num_layers: int,
+    student: Mapping[str, Any],
     temperature: float,
     soft_weight: float,
     epochs: int,
     learning_rate: float,
+    hidden_states: Mapping[str, Any] | None = None,
+    relations: Mapping[str, Any] | None = None,
+    transfer: Mapping[str, Any] | None = None,
+    augment: Mapping[str, Any] | None = None,
 ) -> Draft:
-    """Return a trained student that has `num_layers` of the teacher's layers, evenly spaced.
+    """Return a student that was taught by the teacher, a model of any family or an ensemble.
+
+    Args:
+        student, hidden_states, relations, transfer, augment: as config.steps.distill has them.
 
     Raises:
-        StudentNotSmaller: the teacher has no more layers than that.
-        UnsupportedArchitecture: the teacher's layers are not BERT-like.
+        StudentNotSmaller, UnfitStudent, InseparableLayers: the student cannot be made of this teacher.
+        AssetNotFound, UnknownLayout, EmptySource, MissingColumn, UnreadableSource: of transfer.
     """
-    depth = len(teacher.layers)
-    if num_layers >= depth:
-        raise StudentNotSmaller(
-            f"compress.recipes: distill wants a student of {num_layers} layers, but the teacher has {depth}. "
-            f"Set num_layers to at most {depth - 1}."
-        )
-    student = teacher.with_layers(evenly_spaced(num_layers, depth))
-    data, settings = recovery.data, recovery.settings_for(epochs)
-    teacher_NC = predict_logits(teacher, data.train, data.pad_id, data.num_outputs, settings)
+    data, settings, one = recovery.data, recovery.settings_for(epochs), _first(teacher)
+    # All that is new is drawn here, so that it is the same whether or not the teacher is asked afterwards.
+    torch.manual_seed(settings.seed)
+    begun = build_student(one, student, data)
+    check_smaller(begun.model, teacher)
+    pairs = _pairs(begun, one, hidden_states)
+    width = None if hidden_states is None else one.head.in_features
+    pupil = Pupil(begun.model, len(pairs), width) if pairs or relations else begun.model
+    parts, told = _documents(data, transfer, augment, settings.seed, recovery.checkpoints)
+    teacher_NC, num_asked = _answers(teacher, parts, recovery)
+    loss: Any = SoftTargets(data.task, teacher_NC, recovery.loss(), temperature, soft_weight, len(data.train))
+    if isinstance(pupil, Pupil):
+        loss = IntermediateTargets(loss, pupil, one, pairs, hidden_states, relations)
     fit(
-        student,
-        data,
+        pupil,
+        replace(data, train=join(parts[0], parts[1:])),
         settings,
         replace(recovery.hyper, learning_rate=learning_rate),
-        loss=SoftTargets(data.task, teacher_NC, recovery.loss(), temperature, soft_weight),
+        loss=loss,
         checkpoints=recovery.checkpoints / "distill",
         logger=recovery.logger,
         progress="distill",
     )
-    return Draft(student, data)
+    if isinstance(loss, IntermediateTargets):
+        loss.stop()
+    notes = {
+        "parameters": {"teacher": num_parameters(teacher), "student": num_parameters(begun.model)},
+        "documents": {"train": len(data.train), **told},
+        "asked_of_teacher": num_asked,  # the others had been answered before
+    }
+    return Draft(begun.model, data, notes)
 
 
 def unfit(model: Any, settings: Mapping[str, Any]) -> str | None:
     """What of a step does not apply to a model; None if all of it does."""
-    one = model.members[0] if hasattr(model, "members") else model
-    return None if is_bert_like(getattr(one, "encoder", None)) else "distill"
+    one, student = _first(model), settings.get("student", {})
+    if student.get("family") != "transformer":
+        return None
+    if num_layers(one) is None:
+        return "distill to a transformer"
+    if settings.get("relations") and find_projections(find_blocks(one.encoder)[-1]) is None:
+        return "distill with relations"
+    return None
 
 
-def evenly_spaced(num_kept: int, depth: int) -> list[int]:
-    """Layer indices, the last one always among them: `evenly_spaced(3, 6) == [1, 3, 5]`."""
-    return torch.linspace(depth / num_kept, depth, num_kept).round().long().sub(1).tolist()
+def _first(model: Any) -> Any:
+    """Of an ensemble the first member, from which a student starts."""
+    return model.members[0] if hasattr(model, "members") else model
+
+
+def _documents(
+    data: TrainingData,
+    transfer: Mapping[str, Any] | None,
+    augment: Mapping[str, Any] | None,
+    seed: int,
+    folder: Path,
+) -> tuple[list[TokenArrays], dict[str, Any]]:
+    """The train documents and what is taught beside them, and what the notes say of that."""
+    assert data.indices is None
+    parts: list[TokenArrays] = [data.train]
+    told: dict[str, Any] = {}
+    if augment is not None:
+        parts.append(changed_copies(data, **augment, seed=seed, folder=folder / "copies"))
+        told["copies"] = len(parts[-1])
+    if transfer is not None:
+        more, told["transfer"] = more_texts(data, **transfer, folder=folder / "transfer")
+        parts.append(more)
+    return parts, told
+
+
+def _answers(teacher: Any, parts: Sequence[TokenArrays], recovery: Recovery) -> tuple[Tensor, int]:
+    """The teacher's logits [N, C] of all documents, and how many of them it was asked now."""
+    data, folder = recovery.data, recovery.answers or recovery.checkpoints / "answers"
+    found = [teacher_answers(teacher, part, data.pad_id, data.num_outputs, recovery.settings, folder) for part in parts]
+    logits = [answers.logits_NC for answers in found]
+    return (logits[0] if len(logits) == 1 else torch.cat(logits)), sum(answers.num_computed for answers in found)
+
+
+def _pairs(student: Student, teacher: Any, hidden: Mapping[str, Any] | None) -> list[tuple[int, int]]:
+    """Layers of student and teacher whose hidden states are compared."""
+    if hidden is None:
+        return []
+    if hidden["layers"] == "uniform":
+        return list(enumerate(student.origins))
+    depth = num_layers(teacher)
+    assert depth is not None
+    return [(len(student.origins) - 1, depth - 1)]

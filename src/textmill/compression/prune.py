@@ -1,119 +1,98 @@
-"""Structured pruning: attention heads and feed-forward units leave the network.
+"""Structured pruning: what matters least leaves the network for good, so that it is smaller and faster anywhere.
 
-Importance is first-order: how much the loss would change if a unit's output were zero, |activation x gradient|
-per document (Molchanov et al. 2017, https://arxiv.org/abs/1611.06440; for heads Michel et al. 2019,
-https://arxiv.org/abs/1905.10650, whose norm per layer makes layers comparable).
-
-Shape suffixes: B documents, T tokens, D width, H heads, F feed-forward units, X either of them, S size of one.
+Attention heads, feed-forward units and width of BERT-like encoders, layers of any transformer, filters of a text_cnn,
+hidden units of an LSTM, width of embeddings. At once, or gradually: measured, cut and trained in several rounds.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor, nn
-
-from textmill.compression.draft import Draft
+from textmill.compression.draft import DoesNotApply, Draft
+from textmill.compression.pruning.cut import Sizes, applicable, cut
+from textmill.compression.pruning.importance import measure
+from textmill.compression.pruning.recovering import parents_answers, recover
+from textmill.compression.pruning.rounds import Told, in_rounds
+from textmill.compression.pruning.target import num_parameters, scaled_shares
 from textmill.compression.recovery import Recovery
-from textmill.data.batches import train_batches
-from textmill.models.bert_layers import is_bert_like, keep_feed_forward, keep_heads, num_heads
-from textmill.training.dataset import TrainingData
-from textmill.training.fit import fit
-from textmill.training.lit_module import document_logits
-from textmill.training.objective import build_loss
+from textmill.models.depth import num_layers
 
-NUM_DOCUMENTS = 512  # that importance is measured on; its ranking is stable from a few hundred
+KINDS = ("layers", "heads", "feed_forward", "width", "filters", "hidden")
 
 
 def prune(
-    model: Any, recovery: Recovery, *, heads: float, feed_forward: float, epochs: int, learning_rate: float
+    model: Any,
+    recovery: Recovery,
+    *,
+    epochs: int,
+    learning_rate: float,
+    importance: str = "taylor",
+    target: Mapping[str, float | None] | None = None,
+    rounds: int = 1,
+    soft_weight: float = 0.0,
+    temperature: float | None = None,
+    **shares: float,
 ) -> Draft:
-    """Remove the least important shares of heads and feed-forward units, then train to recover.
+    """Remove shares of the parts in `KINDS`, then train to recover, in one round or several.
 
-    Shares are of all layers together: a layer that matters keeps more. Every layer keeps at least one of each.
+    After round r of R, r/R of each share is gone. A round has `epochs` of training, with the whole course of the
+    learning rate, and begins with the best weights of the one before.
+
+    Args:
+        importance: taylor, magnitude or, for layers only, similarity.
+        target: share of the parent's `parameters` or `latency` to keep; `shares` are then the most that may go.
+        soft_weight: of the parent's logits in the loss, softened by `temperature`.
 
     Raises:
-        UnsupportedArchitecture: the model's layers are not BERT-like.
+        DoesNotApply: an earlier step of the recipe has made a model without such parts.
+        UnreachableTarget: the shares do not reach the target.
     """
-    settings = recovery.settings
-    head_scores, unit_scores = importance(
-        model, recovery.data, settings.batch_size, settings.seed, batch_tokens=settings.batch_tokens
-    )
-    for layer, kept in zip(model.layers, most_important(head_scores, 1 - heads), strict=True):
-        keep_heads(layer, kept)
-    for layer, kept in zip(model.layers, most_important(unit_scores, 1 - feed_forward), strict=True):
-        keep_feed_forward(layer, kept)
-    fit(
-        model,
-        recovery.data,
-        recovery.settings_for(epochs),
-        replace(recovery.hyper, learning_rate=learning_rate),
-        checkpoints=recovery.checkpoints / "prune",
-        logger=recovery.logger,
-        progress="prune",
-    )
-    return Draft(model, recovery.data)
+    asked = {kind: shares[kind] for kind in KINDS if shares.get(kind)}
+    assert asked and set(shares) <= {*KINDS}, shares
+    if reason := unfit(model, asked):
+        raise DoesNotApply(
+            f"compress.recipes: {reason} does not apply to {model.family}, which the steps before it have made. "
+            "Leave it out, or put it before them."
+        )
+    course = {"rounds": rounds, "epochs": epochs, "learning_rate": learning_rate}
+    taught = {"soft_weight": soft_weight, "temperature": temperature}
+    settings = {"shares": asked, "importance": importance, "target": target and dict(target), **course, **taught}
+    size = num_parameters(model)
+    loss = parents_answers(model, recovery, soft_weight, temperature)
+
+    def cut_some(model: Any, number: int, told: Told) -> tuple[Any, Told]:
+        scores = measure(model, [*asked], importance, recovery.data, recovery.settings.seed)
+        if told:
+            sizes, scaled, left = Sizes(told["sizes"]), told["shares"], told["left"]
+        else:
+            sizes, scaled, left = Sizes.read(model, [*asked]), asked, None
+            if target is not None:
+                scaled, left = scaled_shares(model, asked, target, sizes, scores, recovery.data)
+        now = {kind: share * number / rounds for kind, share in scaled.items()}
+        model, sizes = cut(model, sizes, now, scores)
+        return model, {"sizes": sizes.of, "shares": scaled, "left": left}
+
+    def train(model: Any, folder: Path) -> None:
+        recover(model, recovery, folder, epochs=epochs, learning_rate=learning_rate, loss=loss, progress="prune")
+
+    model, told = in_rounds(model, recovery.checkpoints, rounds, settings, cut_some, train)
+    notes = {"parameters": {"before": size, "after": num_parameters(model)}, "kept": _kept(model, [*asked])}
+    if target is not None:
+        notes["shares"] = told["shares"]
+        notes["left_when_found"] = told["left"]
+    return Draft(model, recovery.data, notes)
 
 
 def unfit(model: Any, settings: Mapping[str, Any]) -> str | None:
     """What of a step does not apply to a model; None if all of it does."""
-    return None if is_bert_like(getattr(model, "encoder", None)) else "prune"
+    if hasattr(model, "members"):
+        return "prune"
+    known = applicable(model)
+    unknown = [kind for kind in KINDS if settings.get(kind) and kind not in known]
+    return f"prune of {' and '.join(unknown)}" if unknown else None
 
 
-def importance(
-    model: Any, data: TrainingData, batch_size: int, seed: int, *, batch_tokens: int | None = None
-) -> tuple[list[Tensor], list[Tensor]]:
-    """Importance of heads and of feed-forward units: per layer float32 [H] and [F], on documents of the train split.
-
-    The loss is the task's own. Of a document in several windows, each window counts.
-    """
-    head_scores = [torch.zeros(num_heads(layer)) for layer in model.layers]
-    unit_scores = [torch.zeros(layer.intermediate.dense.out_features) for layer in model.layers]
-    hooks = []
-    for layer, of_heads, of_units in zip(model.layers, head_scores, unit_scores, strict=True):
-        hooks.append(_watch(layer.attention.output.dense, of_heads))
-        hooks.append(_watch(layer.output.dense, of_units))
-    model.eval().set_dropout(0.0)
-    indices = torch.randperm(len(data.train), generator=torch.Generator().manual_seed(seed))[:NUM_DOCUMENTS].numpy()
-    loss = build_loss(data.task, data.num_outputs, target=data.target)
-    batches = train_batches(
-        data.train, data.pad_id, batch_size=batch_size, seed=seed, batch_tokens=batch_tokens, indices=indices
-    )
-    try:
-        for batch in batches:
-            # The sum, not the mean, keeps each document's gradient its own.
-            total = loss(document_logits(model, batch), batch) * len(batch["index_B"])
-            total.backward()
-            model.zero_grad(set_to_none=True)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return head_scores, unit_scores
-
-
-def most_important(scores: list[Tensor], share: float) -> list[list[int]]:
-    """Per layer, the indices to keep: the best `share` over all layers by norm-scaled score, at least one a layer."""
-    scaled = [score / score.norm().clamp(min=1e-12) for score in scores]
-    num_kept = max(len(scores), round(share * sum(len(score) for score in scores)))
-    for score in scaled:
-        score[score.argmax()] = torch.inf  # the one that each layer keeps
-    chosen = torch.zeros(sum(len(score) for score in scores), dtype=torch.bool)
-    chosen[torch.cat(scaled).topk(num_kept).indices] = True
-    return [torch.nonzero(part).flatten().tolist() for part in chosen.split([len(score) for score in scores])]
-
-
-def _watch(dense: nn.Module, scores: Tensor) -> Any:
-    """Add to `scores` [H] or [F], at every backward pass, sum over documents of |sum of input x gradient|."""
-
-    def before_forward(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        # Detached: a hook that held the tensor it hangs on would be a cycle, and keep every batch in memory.
-        states_BTD = inputs[0].detach()
-
-        def on_gradient(gradient_BTD: Tensor) -> None:
-            product_BTXS = (states_BTD * gradient_BTD).unflatten(-1, (len(scores), -1))
-            scores.add_(product_BTXS.sum(dim=(1, 3)).abs().sum(0))
-
-        inputs[0].register_hook(on_gradient)
-
-    return dense.register_forward_pre_hook(before_forward)
+def _kept(model: Any, kinds: list[str]) -> dict[str, Any]:
+    """Units of each kind that are left, by group; the number of layers."""
+    sizes = Sizes.read(model, kinds).of
+    return {kind: num_layers(model) if kind == "layers" else counts for kind, counts in sizes.items()}

@@ -7,15 +7,16 @@ served) and `evidence.json` (how it was made). Methods on PyTorch come first; be
 import importlib
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from textmill.artifacts import atomic, read_json, write_json
-from textmill.bundle import MANIFEST
+from textmill.artifacts import atomic
+from textmill.bundle import ONNXRUNTIME, read_manifest
 from textmill.compression.draft import Draft
+from textmill.compression.evidence import compare, keep_answers, write_evidence
 from textmill.compression.export import export_onnx
 from textmill.compression.recovery import Recovery
 from textmill.compression.sealing import seal
@@ -23,15 +24,23 @@ from textmill.compression.skipping import reason_to_skip
 from textmill.data.tokens import read_meta
 from textmill.errors import UserError
 from textmill.models.folder import load_model, save_model
+from textmill.training.dataset import TrainingData
 
 # A new method costs one file, one line here and one file in config/steps/. On PyTorch it is a function of the model and
 # the `Recovery` that gives a `Draft`, with a function `unfit` beside it; on ONNX one of source, target and token arrays
 # that gives its notes. Both take the settings of their step by name.
 TORCH_METHODS = {
+    "train_quantized": "textmill.compression.train_quantized:train_quantized",
     "prune": "textmill.compression.prune:prune",
+    "sparsify": "textmill.compression.sparsify:sparsify",
     "distill": "textmill.compression.distill:distill",
+    "trim_vocabulary": "textmill.compression.trim_vocabulary:trim_vocabulary",
+    "factorize_embeddings": "textmill.compression.factorize_embeddings:factorize_embeddings",
 }
-ONNX_METHODS = {"quantize": "textmill.compression.quantize:quantize"}
+ONNX_METHODS = {
+    "quantize": "textmill.compression.quantize:quantize",
+    "engine": "textmill.compression.engine:engine",
+}
 
 
 @dataclass(frozen=True)
@@ -56,48 +65,83 @@ def run_recipe(steps: Sequence[Step], parent: Path, target: Path, recovery: Reco
         UnfitModel: the parent answers other labels than the tokens have.
         UserError: a method cannot do what its settings ask for; it says why.
     """
-    on_torch = [step for step in steps if step.method in TORCH_METHODS]
-    on_onnx = [step for step in steps if step.method in ONNX_METHODS]
-    has_graph = (parent / "bundle/model.onnx").exists()
-    started, parity = time.monotonic(), None
+    started = time.monotonic()
     told: list[dict[str, Any]] = []
     with atomic(target) as folder:
         bundle = folder / "bundle"
         bundle.mkdir(parents=True)
-        graph = bundle / "model.onnx"
-        if has_graph and not on_torch and (on_onnx or not (parent / "torch").exists()):
-            data, family = recovery.data, read_json(parent / "bundle" / MANIFEST)["family"]
-            shutil.copyfile(parent / "bundle/model.onnx", graph)
-        else:
-            draft, description = _torch_part(parent, on_torch, recovery, told)
-            data, family = draft.data, draft.model.family
-            if not on_onnx:
-                save_model(folder / "torch", draft.model, {**description, "lineage": lineage})
-            parity = export_onnx(draft.model, graph, data.validation, data.pad_id)
-        for step in on_onnx:
-            source = graph.rename(graph.with_suffix(".source"))
-            with _telling(told, step) as notes:
-                notes |= _function(ONNX_METHODS[step.method])(source, graph, data, **step.settings)
-            source.unlink()
-        assert data.folder is not None
-        shutil.copyfile(data.folder / "tokenizer.json", bundle / "tokenizer.json")
-        meta = read_meta(data.folder)
-        seal(
+        made = _make_graph(steps, parent, folder, recovery, lineage, told)
+        assert made.data.folder is not None
+        shutil.copyfile(made.data.folder / "tokenizer.json", bundle / "tokenizer.json")
+        meta = read_meta(made.data.folder)
+        logits_NC = seal(
             bundle,
-            data,
-            family=family,
+            made.data,
+            family=made.family,
             task=meta["task"],
             labels=meta["labels"],
             target=meta["target"],
-            max_length=data.max_length,
+            max_length=made.data.max_length,
             long_documents=meta["long_documents"],
-            pad_id=data.pad_id,
+            pad_id=made.data.pad_id,
             recipe=[{"method": step.method, **step.settings} for step in steps],
             parent=parent.name,
             lineage=lineage,
+            engine=made.engine,
         )
-        evidence = {"seconds": time.monotonic() - started, "max_logit_difference": parity, "steps": told}
-        write_json(folder / "evidence.json", evidence)
+        seconds = time.monotonic() - started
+        found = compare(bundle, logits_NC, made.data, made.network, parent, recovery.data)
+        keep_answers(folder, logits_NC)
+        write_evidence(folder, found, parent=parent.name, seconds=seconds, steps=told)
+
+
+@dataclass(frozen=True)
+class _Made:
+    """What a recipe's graph is.
+
+    Attributes:
+        data: the token arrays that it reads.
+        network: what it was made from, in PyTorch; None where the parent has none.
+        engine: what runs it.
+    """
+
+    data: TrainingData
+    family: str
+    network: Any | None
+    engine: Mapping[str, Any]
+
+
+def _make_graph(
+    steps: Sequence[Step],
+    parent: Path,
+    folder: Path,
+    recovery: Recovery,
+    lineage: dict[str, Any],
+    told: list[dict[str, Any]],
+) -> _Made:
+    """Write bundle/model.onnx of a model folder, and torch/ where nothing was done on ONNX; add to `told`."""
+    on_torch = [step for step in steps if step.method in TORCH_METHODS]
+    on_onnx = [step for step in steps if step.method in ONNX_METHODS]
+    graph, parents = folder / "bundle/model.onnx", parent / "bundle/model.onnx"
+    has_torch = (parent / "torch").exists()
+    if parents.exists() and not on_torch and (on_onnx or not has_torch):
+        manifest = read_manifest(parent / "bundle", verify=False)
+        network = load_model(parent / "torch")[0] if has_torch else None
+        made = _Made(recovery.data, manifest["family"], network, manifest["engine"])
+        shutil.copyfile(parents, graph)
+    else:
+        draft, description = _torch_part(parent, on_torch, recovery, told)
+        made = _Made(draft.data, draft.model.family, draft.model, ONNXRUNTIME)
+        if not on_onnx:
+            save_model(folder / "torch", draft.model, {**description, "lineage": lineage})
+        export_onnx(draft.model, graph, draft.data.validation, draft.data.pad_id)
+    for step in on_onnx:
+        source = graph.rename(graph.with_suffix(".source"))
+        with _telling(told, step) as notes:
+            notes |= _function(ONNX_METHODS[step.method])(source, graph, made.data, **step.settings)
+        source.unlink()
+        made = replace(made, engine=step.settings) if step.method == "engine" else made
+    return made
 
 
 def why_not(steps: Sequence[Step], parent: Path) -> str | None:

@@ -1,5 +1,6 @@
 """What a method that trains is given."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ class Recovery:
     hyper: Hyperparameters
     checkpoints: Path  # training state; a killed recipe continues from here
     logger: Any = False  # a Lightning logger
+    answers: Path | None = None  # what teachers answered, for other recipes to take; None: for this recipe only
+    splits: Mapping[str, Path] | None = None  # tables of the texts, for trim_vocabulary: `train` and `validation`
 
     def settings_for(self, epochs: int) -> Settings:
         """Settings under which all weights learn: after a cut, all of them have to make up for it.

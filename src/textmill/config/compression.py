@@ -3,10 +3,11 @@
 from pydantic import Field, model_validator
 
 from textmill.config.base import Name, Section
+from textmill.config.compression_search import CompressionSearch
 from textmill.config.steps import Step
 
 # Methods that work on ONNX, in the order in which they may follow each other: behind them no PyTorch is left.
-ON_ONNX = ("quantize",)
+ON_ONNX = ("quantize", "engine")
 
 
 class Recipe(Section):
@@ -17,6 +18,7 @@ class Recipe(Section):
 
 class Compress(Section):
     recipes: dict[Name, Recipe]
+    search: CompressionSearch
 
     @model_validator(mode="after")
     def _parents_exist(self) -> "Compress":
@@ -57,3 +59,15 @@ class Compress(Section):
         parent = self.recipes[recipe.parent]
         own = [step.method for step in parent.steps if step.method in ON_ONNX]
         return [*self._behind_onnx(parent), *own]
+
+    @model_validator(mode="after")
+    def _searched_recipes_can_be_made(self) -> "Compress":
+        space = self.search.space
+        for names in space.recipes:
+            searched = Recipe(**{"from": "full", "steps": space.first_steps(names)})
+            try:
+                alone = {"full": self.recipes["full"], "searched": searched}
+                self.model_copy(update={"recipes": alone})._check_torch_weights()
+            except ValueError as error:
+                raise ValueError(f"search.space.recipes: {' -> '.join(names)}: {error}") from None
+        return self

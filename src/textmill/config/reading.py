@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ruamel.yaml import YAML
 
 
-_TAGS = ("quantize", "prune", "distill", "invariance", "directional", "expectation")  # of members of a list
+_TAGS = ("quantize", "prune", "sparsify", "distill", "invariance", "directional", "expectation")  # of members of a list
 _NO_DIMENSION = ("union_tag_not_found", "union_tag_invalid", "model_attributes_type")  # pydantic's types of errors
 
 

@@ -75,6 +75,7 @@ class Pair:
         flips: documents that a and b answer differently, rightly or not; None for regression.
         smallest_detectable_loss: a true difference that these documents reveal in 4 of 5 cases.
         non_inferior: a is worse than b by less than the margin, if at all.
+        b_non_inferior: b is worse than a by less than the margin, if at all.
         equivalent: a and b differ by less than the margin.
         verdict: of a. A difference that is significant is `better` or `worse` however small it is; of the others those
             that are less than the margin for sure are `equivalent`.
@@ -99,6 +100,7 @@ class Pair:
     flips: int | None
     smallest_detectable_loss: float
     non_inferior: bool
+    b_non_inferior: bool
     equivalent: bool
     verdict: Verdict
 
@@ -161,6 +163,7 @@ def _compare_scores(difference: Difference, rules: Rules) -> dict[str, Any]:
             difference, confidence=rules.margin_confidence
         ),
         "non_inferior": significance.non_inferior(difference, **by_margin),
+        "b_non_inferior": significance.non_inferior(difference.turned, **by_margin),
         "equivalent": significance.equivalent(difference, **by_margin),
     }
 

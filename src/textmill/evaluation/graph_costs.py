@@ -11,7 +11,7 @@ of shapes stops at one that depends on data.
 
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import prod
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -35,7 +35,6 @@ _UNCOUNTED = {
     "ConvTranspose",
     "Einsum",
     "GRU",
-    "MatMulNBits",
     "MultiHeadAttention",
     "QAttention",
     "QLinearConv",
@@ -53,14 +52,25 @@ def count_parameters(model: Path) -> int:
     import onnx
 
     weights = {1, 10, 11, 16, 2, 3, 21, 22}  # float, float16, double, bfloat16; uint8, int8, uint4, int4
-    tensors = onnx.load(model, load_external_data=False).graph.initializer
-    stems = {tensor.name.removesuffix("_quantized") for tensor in tensors if tensor.name.endswith("_quantized")}
+    graph = onnx.load(model, load_external_data=False).graph
+    stems = {name.removesuffix("_quantized") for name in _names(graph.initializer) if name.endswith("_quantized")}
     beside = {stem + ending for stem in stems for ending in ("_scale", "_zero_point")}  # onnxruntime's names
+    packed: dict[str, int] = {}  # two numbers in a byte, blocks filled up
+    for node in graph.node:
+        if node.op_type in ("MatMulNBits", "GatherBlockQuantized"):
+            beside |= set(node.input[2:])
+        if node.op_type == "MatMulNBits":
+            shape = {attribute.name: attribute.i for attribute in node.attribute}
+            packed[node.input[1]] = shape["K"] * shape["N"]
     return sum(
-        prod(tensor.dims)
-        for tensor in tensors
+        packed.get(tensor.name, prod(tensor.dims))
+        for tensor in graph.initializer
         if tensor.data_type in weights and len(tensor.dims) and tensor.name not in beside
     )
+
+
+def _names(tensors: Iterable[Any]) -> list[str]:
+    return [tensor.name for tensor in tensors]
 
 
 def count_operations(bundle: Path, text: str) -> int | None:
@@ -71,7 +81,7 @@ def count_operations(bundle: Path, text: str) -> int | None:
 
 def _count(node: _Node) -> int | None:
     """The operations of a node; None if it works hard and we do not know how."""
-    if node.operation in ("MatMul", "MatMulInteger"):
+    if node.operation in ("MatMul", "MatMulInteger", "MatMulNBits"):
         return 2 * prod(node.outputs[0]) * node.inputs[0][-1]
     if node.operation == "Gemm":
         rows, _ = node.outputs[0]
@@ -90,6 +100,7 @@ def _run_nodes(bundle: Path, text: str) -> Sequence[_Node]:
     from tokenizers import Tokenizer
 
     from textmill.bundle import read_manifest
+    from textmill.engines import OnnxRuntime
 
     with tempfile.TemporaryDirectory(prefix="textmill-") as folder:
         options = onnxruntime.SessionOptions()
@@ -100,7 +111,7 @@ def _run_nodes(bundle: Path, text: str) -> Sequence[_Node]:
         options.log_severity_level = 3
         session = onnxruntime.InferenceSession(bundle / "model.onnx", options, providers=["CPUExecutionProvider"])
         tokenizer = Tokenizer.from_file(str(bundle / "tokenizer.json"))
-        Classifier(read_manifest(bundle, verify=False), tokenizer, session).predict_logits([text])
+        Classifier(read_manifest(bundle, verify=False), tokenizer, OnnxRuntime(session)).predict_logits([text])
         events: list[dict[str, Any]] = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
     runs = [event["args"] for event in events if event.get("cat") == "Node" and event["name"].endswith("_kernel_time")]
     return [_Node(run["op_name"], _shapes(run["input_type_shape"]), _shapes(run["output_type_shape"])) for run in runs]

@@ -15,7 +15,15 @@ Preference = Literal["quality", "latency_ms", "size_mb"]
 
 
 class NoVariantInBudget(UserError):
-    """Every variant breaks a limit of select.budget."""
+    """Every variant breaks a limit of the budget.
+
+    Attributes:
+        candidates: as `select` returns them, the nearest first.
+    """
+
+    def __init__(self, told: str, candidates: list[dict[str, Any]]):
+        super().__init__(told)
+        self.candidates = candidates
 
 
 @dataclass(frozen=True)
@@ -85,7 +93,8 @@ def select(
             choices.append((sum(excess for _, excess in excesses), candidate, rows[-1]))
     within = [candidate for _, candidate, row in choices if row["within_budget"]]
     if not within:
-        raise NoVariantInBudget(_explain(sorted(choices, key=lambda choice: (choice[0], choice[1].name))))
+        nearest = sorted(choices, key=lambda choice: (choice[0], choice[1].name))
+        raise NoVariantInBudget(_explain(nearest), [row for _, _, row in nearest])
     chosen = min(within, key=lambda candidate: _rank(candidate, prefer))
     return {
         "chosen": chosen.name,
@@ -96,18 +105,33 @@ def select(
     }
 
 
+def violations(candidate: Candidate, reference: float, budget: Budget) -> dict[str, float]:
+    """How far each limit that is set is broken, as a share of it; 0 or less keeps it.
+
+    Args:
+        reference: the score of `full`.
+    """
+    values = {
+        "max_size_mb": candidate.size_mb,
+        "max_latency_ms": candidate.latency_p50_ms,
+        "max_drop": reference - candidate.score,
+    }
+    limits = {name: limit for name, limit in asdict(budget).items() if limit is not None}
+    return {name: (values[name] - limit) / max(limit, 1e-3) for name, limit in limits.items()}
+
+
 def _excesses(candidate: Candidate, reference: float, budget: Budget, figure: str) -> list[tuple[str, float]]:
     """Each limit that is broken: in words, and by what share of it."""
-    drop = reference - candidate.score
-    figures = [
-        ("max_size_mb", candidate.size_mb, budget.max_size_mb, f"size {candidate.size_mb:.1f} MB"),
-        ("max_latency_ms", candidate.latency_p50_ms, budget.max_latency_ms, f"{candidate.latency_p50_ms:.2f} ms"),
-        ("max_drop", drop, budget.max_drop, f"{figure} {drop:.4f} below {REFERENCE}"),
-    ]
+    words = {
+        "max_size_mb": f"size {candidate.size_mb:.1f} MB",
+        "max_latency_ms": f"{candidate.latency_p50_ms:.2f} ms",
+        "max_drop": f"{figure} {reference - candidate.score:.4f} below {REFERENCE}",
+    }
+    limits = asdict(budget)
     return [
-        (f"{words}, above {name}: {limit:g}", (value - limit) / max(limit, 1e-3))
-        for name, value, limit, words in figures
-        if limit is not None and value > limit
+        (f"{words[name]}, above {name}: {limits[name]:g}", excess)
+        for name, excess in violations(candidate, reference, budget).items()
+        if excess > 0
     ]
 
 

@@ -27,6 +27,11 @@ class Difference:
     num_documents: int
 
     @property
+    def turned(self) -> "Difference":
+        """That of model b minus model a."""
+        return Difference(-self.observed, -self.samples_R, self.num_documents)
+
+    @property
     def standard_error(self) -> float:
         return float(self.samples_R.std(ddof=1))
 

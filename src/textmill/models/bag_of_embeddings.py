@@ -7,13 +7,15 @@ Classification, EACL 2017 (https://aclanthology.org/E17-2068).
 Shape suffixes: W windows (documents, or parts of them), T tokens, D width, C classes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
-from textmill.models.embeddings import build_embeddings, mean_over_tokens, new_embeddings
+from textmill.models.embeddings import build_embeddings, describe_embeddings, embeddings_of, mean_over_tokens
+from textmill.models.low_rank import LowRankEmbedding
+from textmill.models.units import Units, each, keep_units, places
 
 
 class BagOfEmbeddings(nn.Module):
@@ -21,7 +23,7 @@ class BagOfEmbeddings(nn.Module):
 
     family = "bag_of_embeddings"
 
-    def __init__(self, embeddings: nn.Embedding, num_labels: int):
+    def __init__(self, embeddings: nn.Embedding | LowRankEmbedding, num_labels: int):
         super().__init__()
         self.embeddings = embeddings
         self.dropout = nn.Dropout(0.0)
@@ -39,14 +41,13 @@ class BagOfEmbeddings(nn.Module):
     @classmethod
     def from_architecture(cls, architecture: dict[str, Any]) -> "BagOfEmbeddings":
         """Build an untrained model of the shape that `architecture` describes."""
-        embeddings = new_embeddings(architecture["vocabulary_size"], architecture["embedding_size"])
+        embeddings = embeddings_of(architecture)
         return cls(embeddings, architecture["num_labels"])
 
     def architecture(self) -> dict[str, Any]:
         """What `from_architecture` needs, as plain JSON."""
         return {
-            "vocabulary_size": self.embeddings.num_embeddings,
-            "embedding_size": self.embeddings.embedding_dim,
+            **describe_embeddings(self.embeddings),
             "num_labels": self.head.out_features,
         }
 
@@ -62,3 +63,13 @@ class BagOfEmbeddings(nn.Module):
         """Return logits of shape [W, C], float32 or the autocast type."""
         mean_WD = mean_over_tokens(self.embeddings(input_ids_WT), attention_mask_WT)
         return self.head(self.dropout(mean_WD))
+
+    def prunable(self) -> dict[str, list[Units]]:
+        """Units that can leave, by kind: the width."""
+        columns = each(self.embeddings.embedding_dim)
+        read = places(self.head, columns, dim=1, is_gate=True)
+        return {"width": [Units([*places(self.embeddings, columns, dim=1), *read])]}
+
+    def keep(self, kind: str, kept: Sequence[Sequence[int]]) -> None:
+        """Keep the units of a kind with these indices in each group, in place."""
+        keep_units(self.prunable()[kind], kept)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from textmill.artifacts import read_json
 from textmill.models.encoder_loading import read_config
+from textmill.models.low_rank import LowRankEmbedding
 from textmill.models.vocabulary import read_tokenizer, transfer_rows
 from textmill.models.weight_files import UnusableWeights, check_files
 
@@ -23,7 +24,7 @@ def build_embeddings(
 
     Args:
         settings: the family's block of params.yaml: `embeddings`, and for new ones `embedding_size`.
-        tokens: data/tokens; if its tokenizer was trained, the embeddings of `weights` are transferred to it.
+        tokens: data/tokens; if its tokenizer is not that of `weights`, their embeddings are transferred to it.
         pretrained: an encoder that reads these tokens already, whose embeddings are taken; or None.
 
     Raises: UnusableWeights.
@@ -33,7 +34,7 @@ def build_embeddings(
     if settings["embeddings"] == "own":
         return new_embeddings(size, settings["embedding_size"])
     weight_VD = read_embeddings(pretrained or weights)
-    if not pretrained and meta["tokenizer"]["kind"] == "trained":
+    if not pretrained and meta["tokenizer"]["kind"] != "weights":
         old, new = (read_tokenizer(folder / "tokenizer.json") for folder in (weights, tokens))
         weight_VD, _ = transfer_rows(weight_VD, old, new)
     if len(weight_VD) < size:
@@ -49,6 +50,20 @@ def new_embeddings(num_tokens: int, width: int) -> nn.Embedding:
     embeddings = nn.Embedding(num_tokens, width)
     nn.init.xavier_uniform_(embeddings.weight)
     return embeddings
+
+
+def embeddings_of(architecture: Mapping[str, Any]) -> nn.Embedding | LowRankEmbedding:
+    """Untrained embeddings of the shape that `describe_embeddings` gave."""
+    size, width = architecture["vocabulary_size"], architecture["embedding_size"]
+    if rank := architecture.get("embedding_rank"):
+        return LowRankEmbedding(size, rank, width)
+    return new_embeddings(size, width)
+
+
+def describe_embeddings(embeddings: nn.Embedding | LowRankEmbedding) -> dict[str, int]:
+    """What `embeddings_of` needs, as plain JSON."""
+    shape = {"vocabulary_size": embeddings.num_embeddings, "embedding_size": embeddings.embedding_dim}
+    return {**shape, "embedding_rank": embeddings.rank} if isinstance(embeddings, LowRankEmbedding) else shape
 
 
 def read_embeddings(folder: Path) -> Tensor:

@@ -59,14 +59,5 @@ class Ensemble(nn.Module):
         head: nn.Linear = self._members()[0].head
         return head
 
-    @property
-    def layers(self) -> Any:
-        """The first member's, from which a student starts. Raises: UnsupportedArchitecture."""
-        return self._members()[0].layers
-
-    def with_layers(self, kept: Sequence[int]) -> Any:
-        """A copy of the first member with only the layers of these indices: the student of `distill`."""
-        return self._members()[0].with_layers(kept)
-
     def _members(self) -> list[Any]:
         return list(self.members)

@@ -39,7 +39,8 @@ def save_model(folder: Path, model: nn.Module, description: dict[str, Any]) -> N
         weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
         save_file(weights, temporary / "model.safetensors")
         architecture = model.architecture()  # type: ignore[operator]
-        write_json(temporary / "model.json", {"family": model.family, **description, "architecture": architecture})
+        made = {"family": model.family, "architecture": architecture}  # of a student, not its teacher's family
+        write_json(temporary / "model.json", {**description, **made})
 
 
 def load_model(folder: Path) -> tuple[Any, dict[str, Any]]:

@@ -7,7 +7,7 @@ maximum as in Conneau et al.: Supervised Learning of Universal Sentence Represen
 Shape suffixes: W windows (documents, or parts of them), T tokens, D width of embeddings, H hidden size, C classes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from textmill.models.embeddings import build_embeddings, max_over_tokens, new_embeddings
+from textmill.models.embeddings import build_embeddings, describe_embeddings, embeddings_of, max_over_tokens
+from textmill.models.low_rank import LowRankEmbedding
+from textmill.models.units import Places, Units, each, keep_units, places
 
 _KINDS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+_DIRECTIONS = ("", "_reverse")
 _LSTM_OPSET = 14  # the newest version of the operator LSTM that onnxruntime has
 
 
@@ -66,7 +69,7 @@ class OnnxLstm(nn.Module):
         self.hidden_size, self.num_layers = lstm.hidden_size, lstm.num_layers
         for layer in range(lstm.num_layers):
             inputs, recurrent, biases = [], [], []
-            for direction in ("", "_reverse"):
+            for direction in _DIRECTIONS:
                 of = {kind: getattr(lstm, f"{kind}_l{layer}{direction}").detach() for kind in _KINDS}
                 inputs.append(_reordered(of["weight_ih"]))
                 recurrent.append(_reordered(of["weight_hh"]))
@@ -100,7 +103,7 @@ class Lstm(nn.Module):
 
     family = "lstm"
 
-    def __init__(self, embeddings: nn.Embedding, hidden_size: int, num_layers: int, num_labels: int):
+    def __init__(self, embeddings: nn.Embedding | LowRankEmbedding, hidden_size: int, num_layers: int, num_labels: int):
         super().__init__()
         self.embeddings = embeddings
         self.lstm = PackedLstm(embeddings.embedding_dim, hidden_size, num_layers)
@@ -120,14 +123,13 @@ class Lstm(nn.Module):
     @classmethod
     def from_architecture(cls, architecture: dict[str, Any]) -> "Lstm":
         """Build an untrained model of the shape that `architecture` describes."""
-        embeddings = new_embeddings(architecture["vocabulary_size"], architecture["embedding_size"])
+        embeddings = embeddings_of(architecture)
         return cls(embeddings, architecture["hidden_size"], architecture["num_layers"], architecture["num_labels"])
 
     def architecture(self) -> dict[str, Any]:
         """What `from_architecture` needs, as plain JSON."""
         return {
-            "vocabulary_size": self.embeddings.num_embeddings,
-            "embedding_size": self.embeddings.embedding_dim,
+            **describe_embeddings(self.embeddings),
             "hidden_size": self.lstm.hidden_size,
             "num_layers": self.lstm.num_layers,
             "num_labels": self.head.out_features,
@@ -151,6 +153,33 @@ class Lstm(nn.Module):
         embedded_WTD = self.dropout(self.embeddings(input_ids_WT))
         states_WTH = self.lstm(embedded_WTD, attention_mask_WT.sum(1).clamp(min=1))  # an empty text has none
         return self.head(self.dropout(max_over_tokens(states_WTH, attention_mask_WT)))
+
+    def prunable(self) -> dict[str, list[Units]]:
+        """Units that can leave, by kind: the hidden units of each layer and direction, and the embeddings' width."""
+        columns = each(self.embeddings.embedding_dim)
+        width = [*places(self.embeddings, columns, dim=1)]
+        width += self._read_by(0, columns)
+        hidden = [self._hidden(layer, number) for layer in range(self.lstm.num_layers) for number in range(2)]
+        return {"hidden": hidden, "width": [Units(width)]}
+
+    def keep(self, kind: str, kept: Sequence[Sequence[int]]) -> None:
+        """Keep the units of a kind with these indices in each group, in place; of hidden units as many in each."""
+        keep_units(self.prunable()[kind], kept)
+
+    def _hidden(self, layer: int, number: int) -> Units:
+        """Hidden units of a layer in one direction: a row of each gate, and what the next one reads."""
+        size, ending = self.lstm.hidden_size, f"_l{layer}{_DIRECTIONS[number]}"
+        rows = each(size) + size * torch.arange(4, device="cpu")
+        found = [*places(self.lstm, rows, dim=0, names=[kind + ending for kind in _KINDS])]
+        found += places(self.lstm, each(size), dim=1, is_gate=True, names=[f"weight_hh{ending}"])
+        return Units([*found, *self._read_by(layer + 1, each(size, first=number * size))])
+
+    def _read_by(self, layer: int, columns: Tensor) -> Sequence[Places]:
+        """What a layer reads of the states of the one before it at these columns; behind the last one is the head."""
+        if layer == self.lstm.num_layers:
+            return list(places(self.head, columns, dim=1, is_gate=True))
+        names = [f"weight_ih_l{layer}{direction}" for direction in _DIRECTIONS]
+        return list(places(self.lstm, columns, dim=1, is_gate=True, names=names))
 
 
 def _layer(name: str) -> int:

@@ -56,7 +56,7 @@ def packed_states(encoder: nn.Module, input_ids_WT: Tensor, attention_mask_WT: T
     """The last hidden states [W, T, D] of an encoder with packed attention, computed without padding, zero there."""
     mask_WT = attention_mask_WT.bool()
     lengths_W = mask_WT.sum(1)
-    positions_WT = (mask_WT.cumsum(1) - 1) + _first_position(encoder)
+    positions_WT = (mask_WT.cumsum(1) - 1) + first_position(encoder)
     ends = F.pad(lengths_W.cumsum(0), (1, 0)).to(torch.int32)
     with _packing(_Packed(lengths_W.tolist(), ends)):
         states_1LD = encoder(
@@ -161,7 +161,7 @@ def _check(encoder: Any) -> None:
         )
 
 
-def _first_position(encoder: nn.Module) -> int:
+def first_position(encoder: nn.Module) -> int:
     """RoBERTa and its kin count positions from behind the padding's."""
     for name, module in encoder.named_modules():
         if name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:

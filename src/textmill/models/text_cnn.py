@@ -14,7 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from textmill.models.embeddings import build_embeddings, new_embeddings
+from textmill.models.embeddings import build_embeddings, describe_embeddings, embeddings_of
+from textmill.models.low_rank import LowRankEmbedding
+from textmill.models.units import Units, each, keep_units, places
 
 
 class Convolution(nn.Conv1d):
@@ -70,12 +72,22 @@ class TextCnn(nn.Module):
 
     family = "text_cnn"
 
-    def __init__(self, embeddings: nn.Embedding, widths: Sequence[int], num_filters: int, num_labels: int):
+    def __init__(
+        self,
+        embeddings: nn.Embedding | LowRankEmbedding,
+        widths: Sequence[int],
+        num_filters: int | Sequence[int],
+        num_labels: int,
+    ):
+        """`num_filters` is of all widths or, once filters have been pruned, of each."""
         super().__init__()
+        numbers = [num_filters] * len(widths) if isinstance(num_filters, int) else num_filters
         self.embeddings = embeddings
-        self.convolutions = nn.ModuleList(Convolution(embeddings.embedding_dim, num_filters, width) for width in widths)
+        self.convolutions = nn.ModuleList(
+            Convolution(embeddings.embedding_dim, number, width) for number, width in zip(numbers, widths, strict=True)
+        )
         self.dropout = nn.Dropout(0.0)
-        self.head = nn.Linear(num_filters * len(widths), num_labels)
+        self.head = nn.Linear(sum(numbers), num_labels)
         nn.init.xavier_uniform_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 
@@ -90,16 +102,16 @@ class TextCnn(nn.Module):
     @classmethod
     def from_architecture(cls, architecture: dict[str, Any]) -> "TextCnn":
         """Build an untrained model of the shape that `architecture` describes."""
-        embeddings = new_embeddings(architecture["vocabulary_size"], architecture["embedding_size"])
+        embeddings = embeddings_of(architecture)
         return cls(embeddings, architecture["widths"], architecture["num_filters"], architecture["num_labels"])
 
     def architecture(self) -> dict[str, Any]:
         """What `from_architecture` needs, as plain JSON."""
+        numbers = [convolution.out_channels for convolution in self._convolutions()]
         return {
-            "vocabulary_size": self.embeddings.num_embeddings,
-            "embedding_size": self.embeddings.embedding_dim,
+            **describe_embeddings(self.embeddings),
             "widths": [convolution.kernel_size[0] for convolution in self._convolutions()],
-            "num_filters": self._convolutions()[0].out_channels,
+            "num_filters": numbers[0] if len(set(numbers)) == 1 else numbers,
             "num_labels": self.head.out_features,
         }
 
@@ -120,6 +132,24 @@ class TextCnn(nn.Module):
             answers_WTF = F.relu(convolution(embedded_WTD * mask_WT1)) * mask_WT1  # zero, which no answer is below
             pooled.append(answers_WTF.amax(1))
         return self.head(self.dropout(torch.cat(pooled, dim=1)))
+
+    def prunable(self) -> dict[str, list[Units]]:
+        """Units that can leave, by kind: the filters of each width, and the embeddings' width."""
+        filters, first = [], 0
+        for convolution in self._convolutions():
+            number = convolution.out_channels
+            read = places(self.head, each(number, first), dim=1, is_gate=True)
+            filters.append(Units([*places(convolution, each(number), dim=0), *read]))
+            first += number
+        columns = each(self.embeddings.embedding_dim)
+        width = [*places(self.embeddings, columns, dim=1)]
+        for convolution in self._convolutions():
+            width += places(convolution, columns, dim=1, is_gate=True)
+        return {"filters": filters, "width": [Units(width)]}
+
+    def keep(self, kind: str, kept: Sequence[Sequence[int]]) -> None:
+        """Keep the units of a kind with these indices in each group, in place."""
+        keep_units(self.prunable()[kind], kept)
 
     def _convolutions(self) -> list[Convolution]:
         return [cast(Convolution, convolution) for convolution in self.convolutions]

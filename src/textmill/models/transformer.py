@@ -3,7 +3,6 @@
 Shape suffixes: W windows (documents, or parts of them), T tokens, D hidden size, C classes.
 """
 
-import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -14,12 +13,24 @@ from torch import Tensor, nn
 from textmill.artifacts import read_json
 from textmill.errors import UserError
 from textmill.models import encoder_parts
-from textmill.models.bert_layers import bert_layers, is_bert_like, keep_feed_forward, keep_heads, num_heads
+from textmill.models.bert_layers import (
+    bert_layers,
+    feed_forward,
+    heads,
+    is_bert_like,
+    keep_feed_forward,
+    keep_heads,
+    keep_width,
+    num_heads,
+    width,
+)
 from textmill.models.dropout import use_byte_dropout
 from textmill.models.embeddings import mean_over_tokens
 from textmill.models.encoder_config import config_of, is_causal
 from textmill.models.encoder_loading import build_encoder, check_fits, encoder_of, load_encoder
+from textmill.models.low_rank import make_low_rank, rank_of
 from textmill.models.packing import packed_states, set_training_attention
+from textmill.models.units import Units
 from textmill.models.vocabulary import transfer_vocabulary
 
 Pooling = Literal["mean", "cls", "last"]
@@ -62,7 +73,7 @@ class Transformer(nn.Module):
 
         Args:
             settings: model.transformer of params.yaml.
-            tokens: data/tokens; if its tokenizer was trained, the embeddings of `weights` are transferred to its
+            tokens: data/tokens; if its tokenizer is not that of `weights`, their embeddings are transferred to its
                 vocabulary.
             pretrained: an encoder that reads these tokens already, or None.
 
@@ -74,7 +85,7 @@ class Transformer(nn.Module):
             encoder, source = build_encoder(settings["config"], tokens), "model.transformer.config"
         else:
             encoder, source = load_encoder(weights), f"model.weights ({weights.name})"
-            if read_json(tokens / "tokens.json")["tokenizer"]["kind"] == "trained":
+            if read_json(tokens / "tokens.json")["tokenizer"]["kind"] != "weights":
                 transfer_vocabulary(encoder, weights / "tokenizer.json", tokens / "tokenizer.json")
         check_fits(encoder, tokens, source)
         return cls(encoder, num_labels, settings["pooling"])
@@ -88,6 +99,10 @@ class Transformer(nn.Module):
             for layer, shape in zip(model.layers, architecture["layers"], strict=True):
                 keep_heads(layer, range(shape["num_heads"]))
                 keep_feed_forward(layer, range(shape["feed_forward"]))
+        if "width" in architecture:
+            keep_width(encoder, model.head, range(architecture["width"]))
+        if "embedding_rank" in architecture:
+            make_low_rank(model, architecture["embedding_rank"])
         return model
 
     def architecture(self) -> dict[str, Any]:
@@ -102,6 +117,10 @@ class Transformer(nn.Module):
                 {"num_heads": num_heads(layer), "feed_forward": layer.intermediate.dense.out_features}
                 for layer in self.layers
             ]
+        if self.head.in_features != cast(Any, self.encoder.config).hidden_size:
+            result["width"] = self.head.in_features
+        if rank := rank_of(self):
+            result["embedding_rank"] = rank
         return result
 
     def set_dropout(self, rate: float) -> None:
@@ -143,9 +162,21 @@ class Transformer(nn.Module):
         """The BERT-like blocks, first to last. Raises: UnsupportedArchitecture."""
         return bert_layers(self.encoder)
 
-    def with_layers(self, kept: Sequence[int]) -> "Transformer":
-        """A copy that has only the layers with these indices."""
-        model = copy.deepcopy(self)
-        cast(Any, model.encoder).encoder.layer = nn.ModuleList([model.layers[i] for i in kept])
-        cast(Any, model.encoder.config).num_hidden_layers = len(kept)
-        return model
+    def prunable(self) -> dict[str, list[Units]]:
+        """Units that can leave, by kind, in the groups in which they stand beside each other."""
+        if not is_bert_like(self.encoder):
+            return {}
+        return {
+            "heads": [heads(layer) for layer in self.layers],
+            "feed_forward": [feed_forward(layer) for layer in self.layers],
+            "width": [width(self.encoder, self.head)],
+        }
+
+    def keep(self, kind: str, kept: Sequence[Sequence[int]]) -> None:
+        """Keep the units of a kind with these indices in each group, in place."""
+        if kind == "width":
+            keep_width(self.encoder, self.head, kept[0])
+            return
+        shrink = {"heads": keep_heads, "feed_forward": keep_feed_forward}[kind]
+        for layer, indices in zip(self.layers, kept, strict=True):
+            shrink(layer, indices)

@@ -7,7 +7,7 @@ Shape suffixes: V tokens of a vocabulary, D hidden size.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +16,9 @@ import torch
 import torch.nn.functional as F
 from tokenizers import Tokenizer, pre_tokenizers
 from torch import Tensor, nn
+
+from textmill.models.low_rank import keep_rows
+from textmill.models.packing import first_position
 
 _ALPHABET = pre_tokenizers.ByteLevel.alphabet()
 
@@ -51,6 +54,25 @@ def transfer_vocabulary(encoder: Any, old_file: Path, new_file: Path) -> Transfe
     new_VD, transfer = transfer_rows(encoder.get_input_embeddings().weight.detach(), old, new)
     _replace_embeddings(encoder, new_VD, _renumbered(encoder.config, old, new))
     return transfer
+
+
+def keep_tokens(model: Any, kept: Sequence[int], old: Tokenizer, new: Tokenizer) -> None:
+    """Cut the embeddings of a model of any family, in place, to those of a tokenizer that has lost tokens.
+
+    Args:
+        kept: ids of the old tokenizer, ascending, that are 0, 1, ... of the new one.
+    """
+    for one in getattr(model, "members", [model]):
+        keep_rows(one, kept)
+        if hasattr(one, "encoder"):
+            for key, value in _renumbered(one.encoder.config, old, new).items():
+                setattr(one.encoder.config, key, value)
+
+
+def fixed_ids(model: Any) -> range:
+    """Ids that must stay what they are: RoBERTa and its kin count positions from the padding's id."""
+    one = getattr(model, "members", [model])[0]
+    return range(first_position(one.encoder) if hasattr(one, "encoder") else 0)
 
 
 def transfer_rows(old_VD: Tensor, old: Tokenizer, new: Tokenizer) -> tuple[Tensor, Transfer]:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from textmill import bundle as bundle_module
-from textmill import errors, long_documents, runtime, tasks
+from textmill import engines, errors, long_documents, runtime, tasks
 from textmill.artifacts import sha256
 from textmill.bundle import read_manifest
 from textmill.registry.versions import BUNDLE_TAG, Version, VersionNotFound, find, get, set_tags
@@ -28,8 +28,16 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 CLUSTERS = "train_clusters.npy"
-REQUIREMENTS = ("mlflow", "onnxruntime", "tokenizers", "numpy", "pydantic")
-SHIPPED = (bundle_module, errors, long_documents, runtime, tasks)  # what the served model runs on
+REQUIREMENTS = ("mlflow", "onnxruntime", "tokenizers", "numpy", "pydantic")  # and the engine, where it is another
+SHIPPED = (bundle_module, engines, errors, long_documents, runtime, tasks)  # what the served model runs on
+
+# As src/textmill/__init__.py does: onnxruntime would report what it runs to its maker.
+_PACKAGE = '''"""textmill's runtime as of the day this model was registered."""
+
+import os
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+'''
 
 
 def register(
@@ -142,14 +150,16 @@ def _model_arguments(
 ) -> Iterator[dict[str, Any]]:
     """What MLflow logs a model from: the code that serves it, its task, its files and its pinned requirements."""
     with tempfile.TemporaryDirectory() as folder:
+        manifest = read_manifest(bundle, verify=False)
+        required = dict.fromkeys([*REQUIREMENTS, manifest["engine"]["name"]])
         clusters = Path(folder, CLUSTERS)
         np.save(clusters, np.array(sorted(int(cluster, 16) for cluster in train_clusters), dtype=np.uint64))
         yield {
             "python_model": Path(__file__).with_name("pyfunc.py"),
-            "model_config": {"task": read_manifest(bundle, verify=False)["task"]},
+            "model_config": {"task": manifest["task"]},
             "artifacts": {"bundle": str(bundle), "runtime": str(_ship_runtime(Path(folder))), CLUSTERS: str(clusters)},
             "input_example": input_example,
-            "pip_requirements": [f"{name}=={installed(name)}" for name in REQUIREMENTS],
+            "pip_requirements": [f"{name}=={installed(name)}" for name in required],
         }
 
 
@@ -164,7 +174,7 @@ def _ship_runtime(folder: Path) -> Path:
         names = {Path(str(other.__file__)).stem for other in SHIPPED}
         assert imported <= names and "import textmill" not in relative, f"{source.name} imports what is not shipped"
         (shipped / source.name).write_text(relative, encoding="utf-8")
-    (shipped / "__init__.py").write_text('"""textmill\'s runtime as of the day this model was registered."""\n')
+    (shipped / "__init__.py").write_text(_PACKAGE, encoding="utf-8")
     return shipped
 
 

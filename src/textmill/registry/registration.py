@@ -104,7 +104,8 @@ def _attach_evidence(paths: Paths, name: str, decision: Decision | None) -> None
     """Put the reports under `evidence` of the active run."""
     with tempfile.TemporaryDirectory() as folder:
         test = paths.evaluation("test", name)
-        for file in (test / "metrics.json", test / "report.json", paths.selection):
+        made = paths.model(name) / "evidence.json"  # of the baseline there is none
+        for file in (test / "metrics.json", test / "report.json", paths.selection, *([made] if made.exists() else [])):
             shutil.copy(file, folder)
         if decision:
             write_json(Path(folder, "gate.json"), decision.to_json())

@@ -9,6 +9,7 @@ from typing import Any
 from textmill.artifacts import read_json
 from textmill.paths import Paths
 from textmill.reporting.comparison import orient
+from textmill.reporting.compression_story import tell_variant
 from textmill.reporting.facts import Facts
 from textmill.reporting.quality_story import interval_of, title_of
 
@@ -68,7 +69,8 @@ def tell_card(facts: Facts, paths: Paths, training: Mapping[str, Any]) -> dict[s
         value and who set it. slices, fairness, pairs: rows. num_weak_found: slices that the search found.
         worst_perturbation: the largest drop by what should change no answer, or None. parts: those of report.json, or
         None. costs: of its part `efficiency`, None where unknown. tools: versions of the bundle's
-        makers. search_seconds: of all trials, or None. faithfulness: of the explanations, or none.
+        makers. variant: against its parent (`compression_story.tell_variant`), or None. evidence: evidence.json of the
+        recipe, or None. search_seconds: of all trials, or None. faithfulness: of the explanations, or none.
     """
     report = facts.report
     slices = sorted((report.get("slices") or {}).get("rows", []), key=lambda row: row["difference"])
@@ -82,6 +84,8 @@ def tell_card(facts: Facts, paths: Paths, training: Mapping[str, Any]) -> dict[s
         "num_weak_found": len((report.get("weak_slices") or {}).get("rows", [])),
         "fairness": tell_fairness(report),
         "pairs": tell_pairs(facts),
+        "variant": tell_variant(facts, facts.chosen["name"]),
+        "evidence": report.get("compression"),
         "worst_perturbation": _find_worst(report.get("robustness")),
         "parts": {name: report.get(name) for name in ("selective", "conformal", "robustness", "checks", "shift")},
         "costs": {**dict.fromkeys(_COSTS), **(report.get("efficiency") or {})},

@@ -73,9 +73,19 @@ def find_pair(record: Mapping[str, Any], a: str, b: str) -> dict[str, Any]:
 
 
 def orient(pair: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """The pair as seen from `name`: other, difference, low, high, verdict, p_value (adjusted), flips."""
+    """The pair as seen from `name`.
+
+    Returns:
+        other, difference, low, high, verdict, p_value (adjusted), flips; non_inferior; only_it_right and
+        only_other_right (for regression the documents that it or the other is nearer to).
+    """
     shared = {"p_value": pair["p_bootstrap_adjusted"], "flips": pair["flips"]}
-    if pair["a"] == name:
+    names = ("only_a_right", "only_b_right") if pair["a_nearer"] is None else ("a_nearer", "b_nearer")
+    is_first = pair["a"] == name
+    own, others = names if is_first else names[::-1]
+    shared |= {"only_it_right": pair[own], "only_other_right": pair[others]}
+    shared |= {"non_inferior": pair["non_inferior" if is_first else "b_non_inferior"]}
+    if is_first:
         return {"other": pair["b"], **{key: pair[key] for key in ("difference", "low", "high", "verdict")}, **shared}
     turned = {"difference": "difference", "low": "high", "high": "low"}
     figures = {key: 0.0 - pair[other] for key, other in turned.items()}

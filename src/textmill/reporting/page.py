@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 from textmill.paths import Paths
 from textmill.reporting import plots
+from textmill.reporting.compression_story import tell_compression
 from textmill.reporting.cost_story import tell_costs
 from textmill.reporting.data_story import read_data_story, read_label_issues
 from textmill.reporting.error_story import tell_errors
@@ -82,6 +83,7 @@ def render_page(facts: Facts, paths: Paths) -> str:
         "groups": tell_groups(facts, include_texts=include_texts),
         "stress": tell_stress(facts),
         "costs": tell_costs(facts),
+        "compression": tell_compression(facts),
         "errors": tell_errors(facts, paths),
     }
     pairs = facts.pairs["pairs"]

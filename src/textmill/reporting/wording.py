@@ -15,7 +15,7 @@ def environment(*, autoescape: bool) -> Environment:
     """Templates that fail on a name they were not given, with the filters for figures."""
     env = new_environment(autoescape=autoescape)
     env.filters |= {"size": say_size, "ms": say_ms, "figure": say_figure}
-    env.filters |= {"signed": say_signed, "p_value": say_p_value, "compact": say_compact}
+    env.filters |= {"signed": say_signed, "p_value": say_p_value, "compact": say_compact, "seconds": say_seconds}
     if autoescape:  # a page: a figure and its sign stay in one line, and a minus is one
         env.filters["percent"] = lambda share: say_percent(share).replace(" ", "\N{NO-BREAK SPACE}")
         env.filters["figure"] = lambda value: say_figure(value).replace("-", "\N{MINUS SIGN}")
@@ -66,3 +66,11 @@ def say_size(size_mb: float) -> str:
 
 def say_ms(milliseconds: float) -> str:
     return f"{milliseconds:.2f} ms" if milliseconds < 1 else f"{milliseconds:.1f} ms"
+
+
+def say_seconds(seconds: float) -> str:
+    """Short, in the unit that people would choose: 0.4 s, 42 s, 12.5 min, 3.1 h."""
+    for unit, length in (("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.1f} {unit}"
+    return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"

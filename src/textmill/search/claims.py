@@ -22,15 +22,24 @@ _FIXED = "fixed_params"  # Optuna's attribute of an enqueued trial: values that 
 Claim = tuple[int | None, dict[str, Any]]  # which trial it repeats, and the values that it must have
 
 
-def claim(study: optuna.Study, space: Space, fixed: Mapping[str, Any], num_trials: int) -> Trial | None:
-    """Take a trial: the defaults first, then those whose process died, then new ones.
+def claim(
+    study: optuna.Study,
+    space: Space,
+    fixed: Mapping[str, Any],
+    num_trials: int,
+    first: Sequence[Mapping[str, Any]] | None = None,
+) -> Trial | None:
+    """Take a trial: the known-good values first, then those whose process died, then new ones.
 
     Of any num_trials + 1 trials that are finished or running the youngest saw the others, so that they are never more.
+
+    Args:
+        first: values to try before the sampler is asked, in this order; None for the defaults alone.
 
     Returns: a trial that is running; None where another worker took the same, or the last one.
     """
     trials = study.get_trials(deepcopy=False)
-    repeated, values = mine = _choose(trials, space, fixed)
+    repeated, values = mine = _choose(trials, space, fixed, [defaults(space, fixed)] if first is None else first)
     attributes: dict[str, Any] = {WORKER: identity()}
     if repeated is not None:
         attributes |= {RETRY_OF: repeated, ATTEMPT: _next_attempt(trials[repeated])}
@@ -50,11 +59,14 @@ def claim(study: optuna.Study, space: Space, fixed: Mapping[str, Any], num_trial
     return Trial(study, trial_id)
 
 
-def _choose(trials: Sequence[FrozenTrial], space: Space, fixed: Mapping[str, Any]) -> Claim:
+def _choose(
+    trials: Sequence[FrozenTrial], space: Space, fixed: Mapping[str, Any], first: Sequence[Mapping[str, Any]]
+) -> Claim:
     claims = _claims(trials)
-    first: Claim = (None, to_params(defaults(space, fixed), space, fixed))
-    if first not in claims:
-        return first
+    for values in first:
+        known: Claim = (None, to_params(values, space, fixed))
+        if known not in claims:
+            return known
     taken = {repeated for repeated, _ in claims}
     for trial in trials:
         if trial.number not in taken and _is_owed(trial) and not _is_second(trial, trials):

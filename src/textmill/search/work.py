@@ -21,7 +21,7 @@ from textmill.search.space import Space, suggest
 from textmill.search.storage_errors import is_of_storage
 
 COPY_OF, TRACEBACK = "copy_of", "traceback"
-OUT_OF_TIME, INTERRUPTED = "tune.timeout_minutes had passed", "interrupted"
+OUT_OF_TIME, INTERRUPTED = "timeout_minutes had passed", "interrupted"
 _OF_ITS_RUN = (WORKER, BEAT, ATTEMPT, RETRY_OF, STOPPED, DRAW, COPY_OF, "epochs")  # attributes that are not copied
 _POLL_S = 0.1
 
@@ -33,7 +33,7 @@ class OutOfTime(Exception):
 
 
 class TooManyFailures(UserError):
-    """As many trials as tune.max_failures allows ended with an error."""
+    """As many trials as max_failures allows ended with an error."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,7 @@ class Limits:
     max_failures: int  # by any worker, from the start of this call on
     grace_s: float  # silence after which a worker elsewhere is dead; as long is a storage waited for that is away
     deadline: float | None = None  # by time.monotonic()
+    section: str = "tune"  # of params.yaml, which sets the limits and the space
 
     def is_over(self) -> bool:
         return self.deadline is not None and time.monotonic() > self.deadline
@@ -54,17 +55,19 @@ def work(
     fixed: Mapping[str, Any],
     limits: Limits,
     *,
+    first: Sequence[Mapping[str, Any]] | None = None,
     on_trial: Callable[[FrozenTrial], None] | None = None,
 ) -> None:
     """Run trials until `limits.num_trials` are finished by all workers together, or the deadline has passed.
 
     Args:
         objective: trains with the values; returns a figure for each direction of the study, or raises TrialPruned.
+        first: values to try before the sampler is asked, in this order; None for the defaults alone.
         on_trial: told of every trial that this worker ended.
 
     Raises: TooManyFailures; what the storage raises, if it stays away.
     """
-    worker = _Worker(study, objective, space, fixed, limits)
+    worker = _Worker(study, objective, space, fixed, limits, first)
     away_since = None
     while not limits.is_over():
         try:
@@ -90,9 +93,16 @@ def work(
 
 class _Worker:
     def __init__(
-        self, study: optuna.Study, objective: Objective, space: Space, fixed: Mapping[str, Any], limits: Limits
+        self,
+        study: optuna.Study,
+        objective: Objective,
+        space: Space,
+        fixed: Mapping[str, Any],
+        limits: Limits,
+        first: Sequence[Mapping[str, Any]] | None,
     ):
         self.study, self.objective, self.space, self.fixed, self.limits = study, objective, space, fixed, limits
+        self.first = first
         self.watch = Watch(study, limits.grace_s)
         self.num_before = len(study.get_trials(deepcopy=False))
         self.num_points = num_points(space, fixed) if is_exhaustive(study) else None
@@ -108,8 +118,8 @@ class _Worker:
         if len(failed) >= self.limits.max_failures:
             raise TooManyFailures(
                 f"{len(failed)} trials of study {self.study.study_name} ended with an error, which is what "
-                f"tune.max_failures allows. {_tell_errors(failed)} What is finished is kept. Narrow tune.space, or "
-                "raise tune.max_failures."
+                f"{self.limits.section}.max_failures allows. {_tell_errors(failed)} What is finished is kept. Narrow "
+                f"{self.limits.section}.space, or raise {self.limits.section}.max_failures."
             )
         return False
 
@@ -118,7 +128,7 @@ class _Worker:
         num_taken = sum(trial.state in (*FINISHED, TrialState.RUNNING) for trial in trials)
         if num_taken >= self.limits.num_trials or self._is_exhausted(trials):
             return None
-        return claim(self.study, self.space, self.fixed, self.limits.num_trials)
+        return claim(self.study, self.space, self.fixed, self.limits.num_trials, self.first)
 
     def _is_exhausted(self, trials: Sequence[FrozenTrial]) -> bool:
         """Whether brute force has tried every point of the space, so that it would repeat some."""

@@ -95,7 +95,8 @@ def test_minilm_shrinks_to_a_quarter(tmp_path, tokens):
 def test_methods_chain_and_each_bundle_is_smaller(recipe):
     full = recipe("full", "trained")
     cut = {"heads": 0.5, "feed_forward": 0.5, "epochs": 1, "learning_rate": 1e-3}
-    taught = {"num_layers": 1, "temperature": 2.0, "soft_weight": 0.5, "epochs": 1, "learning_rate": 1e-3}
+    student = {"family": "transformer", "num_layers": 1}
+    taught = {"student": student, "temperature": 2.0, "soft_weight": 0.5, "epochs": 1, "learning_rate": 1e-3}
     pruned = recipe("pruned", "full", ("prune", cut))
     both = recipe("both", "pruned", ("distill", taught), ("quantize", {"per_channel": False}))
     assert size_mb(both / "bundle/model.onnx") < size_mb(pruned / "bundle/model.onnx")
@@ -110,7 +111,7 @@ def test_a_method_may_come_twice(recipe, tmp_path):
     twice = recipe("twice", "trained", ("prune", cut), ("prune", cut))
     shapes = load_model(twice / "torch")[0].architecture()["layers"]
     assert sum(shape["feed_forward"] for shape in shapes) == 2 * 64 // 4
-    assert len(list((tmp_path / "checkpoints").glob("*/prune/last.ckpt"))) == 2
+    assert len(list((tmp_path / "checkpoints").glob("*/round-1/last.ckpt"))) == 2
 
 
 def test_the_parents_outputs_must_be_those_of_the_tokens(recipe, tmp_path):

@@ -17,7 +17,8 @@ from textmill.models.ensemble import Ensemble
 from textmill.models.folder import save_model
 from textmill.runtime import Classifier
 
-PRUNE, DISTILL, QUANTIZE = (Step(method, {}) for method in ("prune", "distill", "quantize"))
+TO_LAYERS = {"student": {"family": "transformer", "num_layers": 1}}
+PRUNE, DISTILL, QUANTIZE = Step("prune", {"heads": 0.5}), Step("distill", TO_LAYERS), Step("quantize", {})
 
 
 @pytest.fixture
@@ -40,16 +41,18 @@ def test_bert_like_layers_take_everything(trained):
 
 
 @pytest.mark.parametrize("name", ["lstm", "text_cnn", "bag_of_embeddings"])
-def test_small_families_are_quantized_only(trained, tmp_path, name):
+def test_small_families_are_not_cut(trained, tmp_path, name):
     parent = trained(tiny_model(name, write_tokens(tmp_path / "tokens", 8, 8)))
     assert why_not([QUANTIZE], parent) is None
-    assert why_not([PRUNE, QUANTIZE], parent) == f"prune does not apply to {name}"
-    assert why_not([PRUNE, DISTILL], parent) == f"prune and distill do not apply to {name}"
+    assert why_not([PRUNE, QUANTIZE], parent) == f"prune of heads does not apply to {name}"
+    assert why_not([PRUNE, DISTILL], parent) == f"prune of heads and distill to a transformer do not apply to {name}"
+    bag = {"student": {"family": "bag_of_embeddings", "embeddings": "teacher"}}
+    assert why_not([Step("distill", bag), QUANTIZE], parent) is None
 
 
 def test_the_kind_of_transformer_is_told(trained):
-    reason = why_not([DISTILL], trained(tiny_encoder("gpt2")))
-    assert reason == "distill does not apply to transformer of model_type gpt2"
+    reason = why_not([DISTILL], trained(tiny_encoder("albert")))
+    assert reason == "distill to a transformer does not apply to transformer of model_type albert"
 
 
 def test_an_ensemble_has_one_student_and_is_not_pruned(trained):

@@ -122,6 +122,20 @@ def test_scales_of_a_whole_tensor_are_no_parameters(transformer: tuple[torch.nn.
     assert count_parameters(tmp_path / "int8.onnx") == sum(parameter.numel() for parameter in model.parameters())
 
 
+@pytest.mark.parametrize("bits", [4, 8])
+@pytest.mark.filterwarnings("ignore:TF32")
+def test_weights_in_blocks_count_as_what_they_stand_for(
+    transformer: tuple[torch.nn.Module, Path], tokens: Path, tmp_path: Path, bits: int
+) -> None:
+    """Blocks are filled up with zeros, and two numbers of 4 bits are in a byte: neither changes what is counted."""
+    model, graph = transformer
+    arithmetic = "block_int4" if bits == 4 else "block_int8"
+    quantize(graph, tmp_path / "small.onnx", None, arithmetic=arithmetic, block_size=64)
+    assert count_parameters(tmp_path / "small.onnx") == sum(parameter.numel() for parameter in model.parameters())
+    expected = operations_of_torch(model, 1, 1 + len(WORDS.split()))
+    assert count_operations(bundle_of(tmp_path / "small.onnx", tokens, tmp_path / "bundle"), WORDS) == expected
+
+
 def graph_bundle(node: onnx.NodeProto, tensors: list[onnx.TensorProto], tokens: Path, folder: Path) -> Path:
     """A graph of one node that works on embeddings of 6 numbers a token, channels first [W, 6, T]."""
     embeddings = numpy_helper.from_array(np.random.default_rng(0).normal(size=(50, 6)).astype(np.float32), "table")

@@ -10,10 +10,13 @@ from textmill.compression.distill import distill, unfit
 from textmill.compression.export import export_onnx
 from textmill.compression.recovery import Recovery
 from textmill.data.tokens import TokenArrays
+from textmill.models.depth import keep_layers
 from textmill.models.ensemble import Ensemble
 from textmill.models.folder import load_model, save_model
 from textmill.training.dataset import TrainingData
 from textmill.training.fit import predict_logits
+
+ONE_LAYER = {"family": "transformer", "num_layers": 1}
 
 
 def unlike_members(num_members=3, num_layers=2):
@@ -91,14 +94,9 @@ def test_it_exports_to_one_graph(tmp_path):
     np.testing.assert_allclose(logits, expected, atol=1e-4)
 
 
-def test_a_student_starts_from_the_first_member(batch):
-    members = unlike_members()
-    ensemble = Ensemble(members)
-    assert (prune.unfit(ensemble, {}), unfit(ensemble, {})) == ("prune", None)
-    assert len(ensemble.layers) == 2
-    student = ensemble.with_layers([0, 1])
-    assert torch.equal(student(*batch), members[0](*batch))
-    assert student is not members[0], "the teacher's own weights are not trained"
+def test_it_has_a_student_and_is_not_pruned():
+    ensemble = Ensemble(unlike_members())
+    assert (prune.unfit(ensemble, {}), unfit(ensemble, {"student": ONE_LAYER})) == ("prune", None)
 
 
 def test_one_student_learns_from_all(tmp_path):
@@ -108,12 +106,12 @@ def test_one_student_learns_from_all(tmp_path):
     before = {name: tensor.clone() for name, tensor in ensemble.state_dict().items()}
     recovery = Recovery(data, SETTINGS, HYPER, tmp_path / "checkpoints")
     student = distill(
-        ensemble, recovery, num_layers=1, temperature=1.0, soft_weight=1.0, epochs=6, learning_rate=5e-3
+        ensemble, recovery, student=ONE_LAYER, temperature=1.0, soft_weight=1.0, epochs=6, learning_rate=5e-3
     ).model
     assert len(student.layers) == 1
     teacher_NC, untaught_NC, student_NC = (
         predict_logits(model, data.train, 0, 2, SETTINGS).softmax(-1)
-        for model in (ensemble, ensemble.with_layers([1]), student)
+        for model in (ensemble, keep_layers(members[0], [1]), student)
     )
     assert (student_NC - teacher_NC).abs().mean() < 0.5 * (untaught_NC - teacher_NC).abs().mean()
     for name, tensor in ensemble.state_dict().items():

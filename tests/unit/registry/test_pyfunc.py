@@ -1,5 +1,6 @@
 """The registered model, loaded and served, answers exactly as the runtime does, and without a training library."""
 
+import inspect
 import json
 import os
 import shutil
@@ -22,6 +23,7 @@ from tests.corpora import movie_reviews
 from tests.task_documents import documents_of
 from tests.tiny_bundle import tiny_bundle
 from tests.tiny_run import PROJECT, migrated_database, tiny_run
+from textmill.bundle import read_manifest, write_bundle
 from textmill.config import load_params
 from textmill.paths import Paths
 from textmill.registry import packaging
@@ -161,6 +163,33 @@ def test_signature_and_answers_over_http_follow_the_task(
     finally:
         server.should_exit = True
         thread.join(10)
+
+
+def test_a_model_with_another_engine_pins_it_and_runs_on_it(tmp_path: Path) -> None:
+    import mlflow
+
+    paths = Paths(root=tmp_path, state=tmp_path)
+    shutil.copy(migrated_database(), paths.mlflow_database)
+    client = connect(paths, "engine")
+    documents = movie_reviews()
+    bundle = tiny_bundle(tmp_path / "bundle", documents[:1000])
+    manifest = read_manifest(bundle)
+    given = {name: manifest[name] for name in inspect.signature(write_bundle).parameters if name != "folder"}
+    write_bundle(bundle, **given | {"engine": {"name": "openvino", "precision": "float32"}})
+    with mlflow.start_run():
+        version = packaging.register(
+            client, "engine", bundle, train_clusters=documents["cluster"][:1000], input_example=TEXTS[:2], tags={}
+        )
+    model = mlflow.pyfunc.load_model(f"models:/engine/{version.number}")
+    (file,) = paths.mlflow_artifacts.rglob("requirements.txt")
+    assert {line.partition("==")[0] for line in file.read_text().split()} == {*packaging.REQUIREMENTS, "openvino"}
+    assert type(model.unwrap_python_model()._classifier._engine).__name__ == "OpenVino"
+    classifier = Classifier.load(bundle, engine={"name": "onnxruntime"})
+    expected = [classifier.predict([text])[0] for text in TEXTS]
+    answers = model.predict(TEXTS)
+    assert [answer.label for answer in answers] == [answer.label for answer in expected]
+    for answer, reference in zip(answers, expected, strict=True):
+        assert answer.probabilities == pytest.approx(reference.probabilities, abs=1e-5)
 
 
 def _wait_until_up(port: int, server: "subprocess.Popen[bytes]", log: Path) -> None:

@@ -90,6 +90,16 @@ def test_exactly_what_is_missing_is_run(url, calls):
     assert len({trial.params["x"] for trial in study.trials}) == 5, "a new start repeats no suggestion"
 
 
+def test_several_known_good_values_are_tried_in_their_order(url, calls):
+    first = [{"x": 0.1, "kind": "plain"}, {"x": 0.2, "kind": "deep", "depth": 5}]
+    work(open_study(url), Sleep(calls), SPACE, {}, limits(1), first=first)
+    study = open_study(url)
+    work(study, Sleep(calls), SPACE, {}, limits(4), first=first)
+    assert [trial.params for trial in study.trials[:2]] == first, "a new start goes on with the second"
+    assert all(trial.params not in first for trial in study.trials[2:])
+    assert len(read_calls(calls)) == 4
+
+
 @pytest.mark.parametrize("num_workers", [2, pytest.param(4, marks=pytest.mark.slow)])
 def test_the_number_is_exact_over_several_processes(url, calls, num_workers):
     finish(*[start(url, calls, 12, 0.02, num_together=num_workers) for _ in range(num_workers)])

@@ -27,25 +27,26 @@ class SourceTexts(NamedTuple):
     num_left_out: int  # documents of the validation split
 
 
-def read_source_texts(uri: str, column: Column, *, header: bool) -> Iterator[list[str]]:
+def read_source_texts(uri: str, column: Column, *, header: bool, key: str = _KEY) -> Iterator[list[str]]:
     """The texts of a source, in batches; of one that is split, those for training.
 
     Args:
         uri: as for data.source.
         column: the column with the text; labels are not asked for.
+        key: of params.yaml, for messages.
 
     Raises: AssetNotFound, UnknownLayout, EmptySource, MissingColumn, UnreadableSource.
     """
     for split, place in locate({None: uri}).items():
         if split not in (None, "train"):
             continue
-        layout, source = open_layout(place, Options(header), _KEY)
+        layout, source = open_layout(place, Options(header), key)
         wanted, shown = Columns(column, column), header if layout == "delimited" else None
         if not source.complete and not _has(source, wanted):
             for _ in source.batches(_SOME_TEXTS):  # the column may turn up late
                 pass
         for batch in source.batches(_SOME_TEXTS):
-            name = resolve_columns(wanted, source.columns, _KEY, shown).text
+            name = resolve_columns(wanted, source.columns, key, shown).text
             if texts := [text for text in as_texts(batch[name]) if text and text.strip()]:
                 yield texts
 

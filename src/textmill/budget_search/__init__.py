@@ -1,0 +1,1 @@
+"""The search for a recipe under a budget: `textmill compress`."""

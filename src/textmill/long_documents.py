@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 # Where to cut a text before it is tokenized, per token that is needed: words are rarely longer, and where this proves
 # too short the text is taken whole.
 CHARACTERS_PER_TOKEN = 12
+_USUAL_CHARACTERS = 6  # of a token and the space before it: most texts, so that little is tokenized in vain
 
 
 class Needed(NamedTuple):
@@ -165,11 +166,12 @@ class WindowEncoder:
         needed = self.plan.needed
         if needed is None:
             return self._tokenize(texts)
+        if not needed.from_end:
+            return self._first_tokens(texts, needed.from_beginning)
         heads = [cut_end(text, CHARACTERS_PER_TOKEN * sum(needed)) for text in texts]
         cut = [index for index, head in enumerate(heads) if len(head) < len(texts[index])]
-        if needed.from_end:
-            for index in cut:
-                heads[index] = cut_end(texts[index], CHARACTERS_PER_TOKEN * needed.from_beginning)
+        for index in cut:
+            heads[index] = cut_end(texts[index], CHARACTERS_PER_TOKEN * needed.from_beginning)
         contents = self._tokenize(heads)
         ends = self._last_tokens([texts[index] for index in cut], needed.from_end)
         for index, end in zip(cut, ends, strict=True):
@@ -179,13 +181,28 @@ class WindowEncoder:
                 contents[index] = contents[index][: needed.from_beginning] + end
         return contents
 
+    def _first_tokens(self, texts: Sequence[str], number: int) -> list[list[int]]:
+        """The first tokens of each text, at most `number` where it is cut; what is cut too short is read further."""
+        contents: list[list[int]] = [[] for _ in texts]
+        missing = list(range(len(texts)))
+        for characters in (_USUAL_CHARACTERS * number, CHARACTERS_PER_TOKEN * number, None):
+            if not missing:
+                break
+            heads = [texts[i] if characters is None else cut_end(texts[i], characters) for i in missing]
+            short = []
+            for i, head, content in zip(missing, heads, self._tokenize(heads), strict=True):
+                is_cut = len(head) < len(texts[i])
+                contents[i] = content[:number] if is_cut else content
+                if is_cut and len(content) < number:
+                    short.append(i)
+            missing = short
+        return contents
+
     def _last_tokens(self, texts: Sequence[str], number: int) -> list[list[int] | None]:
         """The last tokens of texts of more than CHARACTERS_PER_TOKEN * `number` characters; None: unknown.
 
         The first word of the end alone may have other tokens than in the text, such as one for the space before it.
         """
-        if not number:
-            return [[] for _ in texts]
         ends = [cut_beginning(text, CHARACTERS_PER_TOKEN * number) for text in texts]
         first_words = self._tokenize([end.partition(" ")[0] for end in ends])
         margins = [number + len(word) + 2 for word in first_words]

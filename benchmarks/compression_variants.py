@@ -63,15 +63,15 @@ class Variants:
 
     def make(self, name: str) -> Path:
         """The model folder of a variant, its parents made before it. Raises: UserError, as run_recipe does."""
-        from textmill.compression.builders import build_recovery
-        from textmill.compression.recipes import Step, run_recipe, why_not
+        from textmill.compression.builders import build_recovery, steps_of
+        from textmill.compression.recipes import run_recipe, why_not
 
         target = self.folder(name)
         if name == "full" or (target / "bundle").exists():
             return target
         recipe = self.recipes[name]
         parent = self.make(recipe.parent)
-        steps = [Step(step.method, step.model_dump(exclude={"method"})) for step in recipe.steps]
+        steps = steps_of(recipe)
         if reason := why_not(steps, parent):
             raise SystemExit(f"{name}: {reason}")
         checkpoints = target.with_name(f"{target.name}.checkpoints")

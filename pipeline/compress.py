@@ -14,17 +14,16 @@ from typing import Any
 from pipeline import Params, Paths, alone, main
 from textmill import tracking
 from textmill.artifacts import read_json, size_mb
-from textmill.compression.builders import CODE, build_recovery, describe, made_of
+from textmill.compression.builders import CODE, build_recovery, describe, made_of, steps_of
 
 
 def run(params: Params, paths: Paths, name: str) -> None:
-    from textmill.compression.recipes import Step, run_recipe, why_not
+    from textmill.compression.recipes import run_recipe, why_not
     from textmill.compression.sealing import adopt_bundle
     from textmill.compression.skipping import write_skipped
 
     recipe = params.compress.recipes[name]
-    steps = [Step(step.method, step.model_dump(exclude={"method"})) for step in recipe.steps]
-    parent = paths.model(recipe.parent)
+    steps, parent = steps_of(recipe), paths.model(recipe.parent)
     if reason := why_not(steps, parent):
         write_skipped(paths.model(name), reason)
         print(f"compress: {name} is skipped: {reason}")

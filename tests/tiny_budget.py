@@ -5,10 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from ruamel.yaml import YAML
 
-from tests.tiny_model import HYPER, META, SETTINGS, tiny_tokenizer, tiny_transformer, write_tokens
+from tests.tiny_model import HYPER, META, SETTINGS, tiny_transformer, write_tokens
+from tests.tiny_texts import texts_of
 from textmill.artifacts import DOCUMENTS, write_table
 from textmill.compression.recipes import run_recipe
 from textmill.compression.recovery import Recovery
@@ -51,7 +51,7 @@ def write_full(root: Path) -> Paths:
     paths = Paths(root, root)
     write_tokens(paths.tokens)
     for split in ("train", "validation"):
-        write_table(paths.split(split), _documents(TokenArrays.open(paths.tokens, split)), DOCUMENTS)
+        write_table(paths.split(split), texts_of(TokenArrays.open(paths.tokens, split), split), DOCUMENTS)
     data, model = TrainingData.open(paths.tokens), tiny_transformer(num_layers=3)
     fit(model, data, replace(SETTINGS, epochs=4), HYPER)
     description = {"hyperparameters": vars(HYPER), "max_length": META["max_length"], "lineage": {"key": "0" * 64}}
@@ -76,13 +76,3 @@ def write_search(paths: Paths, **changes: Any) -> Params:
     values["compress"]["search"] = {**SEARCH, **changes}
     paths.params.write_text(json.dumps(values))
     return load_params(paths.params)
-
-
-def _documents(tokens: TokenArrays) -> pd.DataFrame:
-    """Texts that `tiny_tokenizer` turns into these tokens."""
-    names = tiny_tokenizer()
-    texts = [" ".join(names.id_to_token(int(one)) for one in tokens[i][0][1:]) for i in range(len(tokens))]
-    table = pd.DataFrame({"id": [f"d{i}" for i in range(len(texts))], "text": texts})
-    table["label"] = [META["labels"][label] for label in tokens.labels]
-    nothing = {"split": None, "group": None, "time": None}
-    return table.assign(origin="tiny", cluster=table["id"], **nothing).astype(dict.fromkeys(nothing, "str"))

@@ -169,3 +169,4 @@ def test_every_step_of_the_schema_has_a_method_and_the_other_way_round():
     in_schema = {typing.get_args(step.model_fields["method"].annotation)[0] for step in typing.get_args(union)}
     assert in_schema == set(TORCH_METHODS) | set(ONNX_METHODS)
     assert not set(TORCH_METHODS) & set(ONNX_METHODS)
+    assert set(compression.ON_ONNX) == set(ONNX_METHODS)

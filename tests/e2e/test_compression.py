@@ -9,6 +9,7 @@ import pytest
 from tests.checkout import small_bert
 from tests.tiny_steps import NOT_SMALLER, STEPS, written_step
 from textmill.config import load_params
+from textmill.config.compression import ON_ONNX
 from textmill.runtime import Classifier
 
 pytestmark = pytest.mark.slow
@@ -31,7 +32,6 @@ MEASURED_LITTLE = {
 }
 DECODER = {"model_type": "gpt2", "n_embd": 64, "n_layer": 2, "n_head": 4, "n_positions": 64}
 FAMILIES = ["lstm", "text_cnn", "gpt2"]
-LAST = [method for method in ("quantize", "engine") if method in STEPS]
 
 
 def recipes(kind):
@@ -97,7 +97,7 @@ def check(checkout, name, recipe, sizes):
     assert told["agreement"]["num_documents"] > 30
     assert told["parity"] is not None
     assert set(methods) <= set(NOT_SMALLER) or sizes[name] < sizes[recipe["from"]]
-    assert (checkout.folder / f"models/{name}/torch").exists() == (not set(methods) & set(LAST))
+    assert (checkout.folder / f"models/{name}/torch").exists() == (not set(methods) & set(ON_ONNX))
     answers = pd.read_parquet(checkout.folder / f"reports/validation/{name}/predictions.parquet")
     texts = pd.read_parquet(checkout.folder / "data/splits/validation.parquet").set_index("id")["text"]
     classifier = Classifier.load(checkout.folder / f"models/{name}/bundle", threads=1)
@@ -130,7 +130,7 @@ def test_a_second_repro_runs_nothing(checkout, first_run):
 
 
 @pytest.mark.parametrize("kind", FAMILIES)
-def test_other_families_make_what_applies_and_say_what_does_not(checkout, first_run, kind):
+def test_other_families_make_every_recipe_too(checkout, first_run, kind):
     family = {"model__family": "transformer" if kind == "gpt2" else kind}
     if kind == "gpt2":
         family |= {"model__transformer__config": DECODER, "model__transformer__pooling": "last"}
@@ -141,12 +141,9 @@ def test_other_families_make_what_applies_and_say_what_does_not(checkout, first_
     selection = read(checkout, "reports/selection.json")
     made = {row["name"]: row["size_mb"] for row in selection["candidates"]}
     variants = recipes(kind)
-    assert set(made) == {*variants, "baseline"} - set(selection["skipped"])
-    assert selection["skipped"] == SKIPPED[kind]
-    for name in set(made) - {"full", "baseline"}:
+    assert not selection["skipped"]
+    assert set(made) == {*variants, "baseline"}
+    for name in set(variants) - {"full"}:
         check(checkout, name, variants[name], made)
     manifest = read(checkout, "models/full/bundle/bundle.json")
     assert manifest["family"] == load_params(checkout.folder / "params.yaml").model.family
-
-
-SKIPPED: dict[str, dict[str, str]] = {kind: {} for kind in FAMILIES}

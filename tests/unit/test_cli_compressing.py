@@ -70,10 +70,13 @@ def test_what_was_found_with_another_model_is_not_adopted(paths):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--max-size-mb", "0"], "--max-size-mb must be above 0, found 0"),
-        (["--max-latency-ms", "-1"], "--max-latency-ms must be above 0, found -1"),
-        (["--max-drop", "-0.1"], "--max-drop must be at least 0, found -0.1"),
-        (["--timeout-minutes", "0"], "--timeout-minutes must be above 0"),
+        (["--max-size-mb", "0"], "--max-size-mb must be a number above 0, found 0"),
+        (["--max-size-mb", "nan"], "--max-size-mb must be a number above 0, found nan"),
+        (["--max-latency-ms", "inf"], "--max-latency-ms must be a number above 0, found inf"),
+        (["--max-latency-ms", "-1"], "--max-latency-ms must be a number above 0, found -1"),
+        (["--max-drop", "-0.1"], "--max-drop must be from 0 to 1, found -0.1"),
+        (["--max-drop", "5"], "--max-drop must be from 0 to 1, found 5"),
+        (["--timeout-minutes", "0"], "--timeout-minutes must be a number above 0"),
         (["--prefer", "beauty"], "--prefer must be one of quality, latency_ms, size_mb, found 'beauty'"),
     ],
 )

@@ -21,6 +21,10 @@ DISTILL = {
     "epochs": 1,
     "learning_rate": 1e-4,
 }
+LSTM = {"family": "lstm", "embeddings": "teacher", "hidden_size": 8, "num_layers": 1}
+FULL = {"from": "trained", "steps": []}
+SPARSIFY = {"method": "sparsify", "zeros": 0.5, "epochs": 1, "learning_rate": 1e-4}
+AWARE = {"method": "train_quantized", "epochs": 1, "learning_rate": 1e-4}
 SOURCES = {"train": "data/inputs/train.csv", "validation": None, "test": "data/inputs/test.csv"}
 
 
@@ -105,18 +109,43 @@ def write(tmp_path):
         (
             "compress.recipes.pruned-int8.from",
             "int8",
-            r"recipes\.pruned-int8: quantize -> prune -> quantize cannot be done; quantize must be the last",
+            r"recipes\.pruned-int8: quantize -> prune -> quantize cannot be done; quantize, then engine must be",
         ),
         (
             "compress.recipes.int8.steps",
             [QUANTIZE, DISTILL],
-            r"recipes\.int8: quantize -> distill cannot be done; quantize must be the last",
+            r"recipes\.int8: quantize -> distill cannot be done; quantize, then engine must be the last",
         ),
         ("compress.recipes.int8.steps", [{"method": "shrink"}], r"recipes\.int8\.steps\.0: .*'shrink'.*'prune'"),
         (
             "compress.recipes.int8.steps",
             [{**QUANTIZE, "per_chanel": True}],
-            r"recipes\.int8\.steps\.0\.per_chanel: no such key; allowed here: method, per_channel\n",
+            r"recipes\.int8\.steps\.0\.per_chanel: no such key; allowed here: arithmetic, .*, per_channel, smoothing\n",
+        ),
+        (
+            "compress.recipes.int8.steps",
+            [{"method": "trim_vocabulary", "min_count": 0}],
+            r"recipes\.int8\.steps\.0\.min_count: ",
+        ),
+        (
+            "compress.recipes.int8.steps",
+            [{**DISTILL, "student": {**LSTM, "hidden_size": 0}}],
+            r"recipes\.int8\.steps\.0\.student\.hidden_size: ",
+        ),
+        (
+            "compress.recipes.int8.steps",
+            [{**QUANTIZE, "keep_float": {"documents": 8, "max_layer": 1}}],
+            r"steps\.0\.keep_float\.max_layer: no such key; allowed here: documents, max_divergence, max_layers\n",
+        ),
+        (
+            "compress.recipes.int8.steps",
+            [SPARSIFY, DISTILL],
+            r"recipes\.int8: sparsify -> distill would lose what sparsify does: its zeros would be filled again by",
+        ),
+        (
+            "compress.recipes",
+            {"full": FULL, "aware": {"from": "full", "steps": [AWARE]}, "x": {"from": "aware", "steps": [SPARSIFY]}},
+            r"recipes\.x: train_quantized -> sparsify would lose .* no longer be trained for int8 by sparsify",
         ),
         ("compress.recipes.int8.form", "full", r"recipes\.int8\.form: no such key; allowed here: from, steps\n"),
         ("compress.recipes.prune", {"from": "full", "steps": 1}, r"compress\.recipes\.prune\.steps: .*list"),
@@ -129,6 +158,13 @@ def test_a_mistake_is_told(write, key, value, told):
     with pytest.raises(InvalidParams, match=told) as error:
         load_params(write(key, value))
     assert "params.yaml has 1 mistake" in str(error.value)
+
+
+def test_what_keeps_the_work_of_a_step_may_follow_it(write):
+    trim, twice = {"method": "trim_vocabulary", "min_count": 2}, {**SPARSIFY, "zeros": 0.8}
+    recipes = {"full": FULL, "a": {"from": "full", "steps": [SPARSIFY, twice, trim, QUANTIZE]}}
+    recipes["b"] = {"from": "full", "steps": [DISTILL, AWARE, AWARE, trim, QUANTIZE]}
+    assert load_params(write("compress.recipes", recipes))
 
 
 def test_all_mistakes_are_told_at_once(write, tmp_path):

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import optuna
@@ -53,6 +54,8 @@ def search(
 ) -> dict[str, Any]:
     """Work until `asked.num_trials` are finished or the time is up; write and return the record, see `describe`.
 
+    The record is written after each trial too, so that it is of this search however it ends.
+
     Args:
         say: takes a line for the user.
         on_trial: told of each trial that ended, and of all of them.
@@ -72,23 +75,37 @@ def search(
         finished = count_finished(study.get_trials(deepcopy=False))
         kind = "continued" if study.trials else "new"
         say(f"Study {settings.name} is {kind}: {finished} of {asked.num_trials} trials finished.")
+        write = partial(_write_record, params, paths, asked, study, workshop, made)
         if finished < asked.num_trials or _FULL not in study.user_attrs:
             # Now and here, as the trials are measured.
             study.set_user_attr(_FULL, measure(paths.bundle("full"), workshop.documents, workshop.settings))
-            _work(params, asked, study, space, workshop, deadline, on_trial)
-        trials = study.get_trials(deepcopy=False)
-        if count_finished(trials) >= asked.num_trials:
+
+            def tell(trial: FrozenTrial) -> None:
+                write()  # after each, so that a search that is killed can be shown and adopted from
+                on_trial(trial, study.get_trials(deepcopy=False))
+
+            write()
+            _work(params, asked, study, space, workshop, deadline, tell)
+        if count_finished(study.get_trials(deepcopy=False)) >= asked.num_trials:
             workshop.tidy(names_on_front(workshop), is_over=True)
-        record = {
-            **describe(trials, study.user_attrs[_FULL], asked.budget, asked.prefer, params.task),
-            "study": settings.name,
-            "num_trials": asked.num_trials,
-            "bundles": str(workshop.folder.relative_to(paths.state) / "made"),
-            "making": {name: made[name] for name in ("key", "params", "inputs")},
-            "hardware": hardware(),
-            "threads": params.evaluate.latency_threads,
-        }
-        write_json(paths.compression_search, record)
+        return write()
+
+
+def _write_record(
+    params: Params, paths: Paths, asked: Asked, study: optuna.Study, workshop: Workshop, made: dict[str, Any]
+) -> dict[str, Any]:
+    """Write and return what was found so far."""
+    trials = study.get_trials(deepcopy=False)
+    record = {
+        **describe(trials, study.user_attrs[_FULL], asked.budget, asked.prefer, params.task),
+        "study": study.study_name,
+        "num_trials": asked.num_trials,
+        "bundles": str(workshop.folder.relative_to(paths.state) / "made"),
+        "making": {name: made[name] for name in ("key", "params", "inputs")},
+        "hardware": hardware(),
+        "threads": params.evaluate.latency_threads,
+    }
+    write_json(paths.compression_search, record)
     return record
 
 
@@ -99,21 +116,13 @@ def _work(
     space: RecipeSpace,
     workshop: Workshop,
     deadline: float | None,
-    on_trial: Callable[[FrozenTrial, list[FrozenTrial]], None],
+    on_trial: Callable[[FrozenTrial], None],
 ) -> None:
     declared = params.compress.search
     reference = study.user_attrs[_FULL]["score"]
     objective = RecipeObjective(space, workshop, asked.budget, reference, declared.trial_minutes, deadline)
     limits = Limits(asked.num_trials, declared.max_failures, GRACE_S, deadline, setup.SECTION)
-    work(
-        study,
-        objective,
-        space.dimensions,
-        {},
-        limits,
-        first=space.first(),
-        on_trial=lambda trial: on_trial(trial, study.get_trials(deepcopy=False)),
-    )
+    work(study, objective, space.dimensions, {}, limits, first=space.first(), on_trial=on_trial)
 
 
 def count_finished(trials: list[FrozenTrial]) -> int:

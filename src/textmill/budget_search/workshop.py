@@ -10,6 +10,7 @@ import pandas as pd
 
 from textmill.artifacts import read_json, write_json
 from textmill.budget_search.space import name_steps
+from textmill.compression.builders import steps_of
 from textmill.compression.recipes import TORCH_METHODS, Step, run_recipe
 from textmill.compression.recovery import Recovery
 from textmill.config.compression import Recipe
@@ -100,5 +101,4 @@ class Workshop:
 
 def _read(steps: Sequence[Mapping[str, Any]]) -> list[Step]:
     """Steps as the stage compress passes them on, so that it makes the same of them."""
-    recipe = Recipe(**{"from": "full", "steps": list(steps)})
-    return [Step(step.method, step.model_dump(exclude={"method"})) for step in recipe.steps]
+    return steps_of(Recipe(**{"from": "full", "steps": list(steps)}))

@@ -1,5 +1,6 @@
 """The command `textmill compress`: a recipe that keeps a budget of size, latency and quality."""
 
+import math
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast, get_args
 
 import typer
@@ -148,9 +149,10 @@ def _read_asked(
 ) -> "Asked":
     """Raises: UserError: an option is out of its range."""
     for name, value in {**limits, "timeout_minutes": minutes}.items():
-        if value is not None and not (value >= 0 if name == "max_drop" else value > 0):
+        is_drop = name == "max_drop"
+        if value is not None and not (0 <= value <= 1 if is_drop else 0 < value < math.inf):
             option = f"--{name.replace('_', '-')}"
-            raise UserError(f"{option} must be {'at least' if name == 'max_drop' else 'above'} 0, found {value:g}.")
+            raise UserError(f"{option} must be {'from 0 to 1' if is_drop else 'a number above 0'}, found {value:g}.")
     if prefer is not None and prefer not in get_args(Preferred):
         raise UserError(f"--prefer must be one of {', '.join(get_args(Preferred))}, found {prefer!r}.")
     from textmill.budget_search.run import Asked

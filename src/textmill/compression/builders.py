@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 from textmill import tracking
 from textmill.artifacts import read_json
 from textmill.config import Params
+from textmill.config.compression import Recipe
 from textmill.config.searched import override
 from textmill.paths import Paths
 
 if TYPE_CHECKING:
+    from textmill.compression.recipes import Step
     from textmill.compression.recovery import Recovery
 
 # What the lineage key of a recipe covers.
@@ -37,6 +39,13 @@ def describe(parent: Path) -> dict[str, Any]:
 def made_of(parent: Path) -> list[Path]:
     """What of a model folder decides what is made of it: not its evidence, which has times that are never the same."""
     return [folder for folder in (parent / name for name in ("torch", "bundle", "vocabulary")) if folder.exists()]
+
+
+def steps_of(recipe: Recipe) -> "list[Step]":
+    """The steps of a recipe, all their settings told."""
+    from textmill.compression.recipes import Step
+
+    return [Step(step.method, step.model_dump(exclude={"method"})) for step in recipe.steps]
 
 
 def build_recovery(params: Params, paths: Paths, parent: Path, checkpoints: Path, logger: Any = False) -> "Recovery":

@@ -4,7 +4,7 @@ Hinton, Vinyals, Dean: Distilling the Knowledge in a Neural Network, 2015 (https
 students of other families than their teacher's Tang et al.: Distilling Task-Specific Knowledge from BERT into Simple
 Neural Networks, 2019 (https://arxiv.org/abs/1903.12136), which also augments the documents.
 
-Shape suffixes: B documents of a batch, N of all that it is taught on, C outputs.
+Shape suffixes: N documents that it is taught on, C outputs.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,79 +13,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from textmill.compression.distillation.documents import changed_copies, join, more_texts
 from textmill.compression.distillation.intermediate import IntermediateTargets, Pupil, find_projections
-from textmill.compression.distillation.students import Student, build_student, check_smaller, num_parameters
-from textmill.compression.distillation.teacher import teacher_answers
+from textmill.compression.distillation.soft_targets import SoftTargets
+from textmill.compression.distillation.students import Student, build_student, check_smaller
 from textmill.compression.draft import Draft
 from textmill.compression.recovery import Recovery
-from textmill.data.batches import Batch
 from textmill.data.tokens import TokenArrays
 from textmill.models.depth import num_layers
 from textmill.models.encoder_parts import find_blocks
-from textmill.tasks import Task
+from textmill.models.size import num_parameters
 from textmill.training.dataset import TrainingData
-from textmill.training.fit import fit
-from textmill.training.objective import Loss
-
-
-class SoftTargets:
-    """Loss against the teacher's logits, and against the labels.
-
-    Of single_label the teacher's part is the divergence of the softened distributions; of multi_label binary
-    cross-entropy with the softened probability of each label; of regression the squared difference.
-
-    Args:
-        task: single_label, multi_label or regression.
-        teacher_NC: logits of every document, float32.
-        labels_loss: the loss against the labels.
-        temperature: divides both logits, and the gradient is scaled back by its square; regression has none.
-        soft_weight: weight of the teacher's part, in 0..1.
-        num_labelled: documents from this place on have no label, and the teacher's part only; None: all have one.
-    """
-
-    def __init__(
-        self,
-        task: Task,
-        teacher_NC: Tensor,
-        labels_loss: Loss,
-        temperature: float,
-        soft_weight: float,
-        num_labelled: int | None = None,
-    ):
-        self.task, self.teacher_NC, self.labels_loss = task, teacher_NC, labels_loss
-        self.temperature, self.soft_weight = temperature, soft_weight
-        self.num_labelled = len(teacher_NC) if num_labelled is None else num_labelled
-
-    def __call__(self, logits_BC: Tensor, batch: Batch) -> Tensor:
-        teacher_BC = self.teacher_NC[batch["index_B"].cpu()].to(logits_BC.device)
-        soft = self._against_teacher(logits_BC, teacher_BC)
-        return self.soft_weight * soft + (1 - self.soft_weight) * self._against_labels(logits_BC, batch)
-
-    def _against_labels(self, logits_BC: Tensor, batch: Batch) -> Tensor:
-        """The mean over all documents, those without a label counted as 0."""
-        labelled_B = batch["index_B"] < self.num_labelled
-        num_labelled = int(labelled_B.sum())
-        if num_labelled == len(labelled_B):
-            return self.labels_loss(logits_BC, batch)
-        if num_labelled == 0:
-            return logits_BC.new_zeros(())
-        part: Any = {**batch, "labels_B": batch["labels_B"][labelled_B], "index_B": batch["index_B"][labelled_B]}
-        return self.labels_loss(logits_BC[labelled_B], part) * (num_labelled / len(labelled_B))
-
-    def _against_teacher(self, logits_BC: Tensor, teacher_BC: Tensor) -> Tensor:
-        if self.task == "regression":
-            return F.mse_loss(logits_BC, teacher_BC)
-        student_BC, teacher_BC = logits_BC / self.temperature, teacher_BC / self.temperature
-        if self.task == "multi_label":
-            soft = F.binary_cross_entropy_with_logits(student_BC, teacher_BC.sigmoid())
-        else:
-            log_p_BC, log_q_BC = F.log_softmax(teacher_BC, dim=-1), F.log_softmax(student_BC, dim=-1)
-            soft = F.kl_div(log_q_BC, log_p_BC, reduction="batchmean", log_target=True)
-        return self.temperature**2 * soft
 
 
 def distill(
@@ -111,29 +51,22 @@ def distill(
         StudentNotSmaller, UnfitStudent, InseparableLayers: the student cannot be made of this teacher.
         AssetNotFound, UnknownLayout, EmptySource, MissingColumn, UnreadableSource: of transfer.
     """
-    data, settings, one = recovery.data, recovery.settings_for(epochs), _first(teacher)
+    data, seed, one = recovery.data, recovery.settings.seed, _first(teacher)
     # All that is new is drawn here, so that it is the same whether or not the teacher is asked afterwards.
-    torch.manual_seed(settings.seed)
+    torch.manual_seed(seed)
     begun = build_student(one, student, data)
     check_smaller(begun.model, teacher)
     pairs = _pairs(begun, one, hidden_states)
     width = None if hidden_states is None else one.head.in_features
     pupil = Pupil(begun.model, len(pairs), width) if pairs or relations else begun.model
-    parts, told = _documents(data, transfer, augment, settings.seed, recovery.checkpoints)
+    parts, told = _documents(data, transfer, augment, seed, recovery.checkpoints)
     teacher_NC, num_asked = _answers(teacher, parts, recovery)
     loss: Any = SoftTargets(data.task, teacher_NC, recovery.loss(), temperature, soft_weight, len(data.train))
     if isinstance(pupil, Pupil):
         loss = IntermediateTargets(loss, pupil, one, pairs, hidden_states, relations)
-    fit(
-        pupil,
-        replace(data, train=join(parts[0], parts[1:])),
-        settings,
-        replace(recovery.hyper, learning_rate=learning_rate),
-        loss=loss,
-        checkpoints=recovery.checkpoints / "distill",
-        logger=recovery.logger,
-        progress="distill",
-    )
+    taught = replace(recovery, data=replace(data, train=join(parts[0], parts[1:])))
+    folder = recovery.checkpoints / "distill"
+    taught.train(pupil, folder, epochs=epochs, learning_rate=learning_rate, loss=loss, progress="distill")
     if isinstance(loss, IntermediateTargets):
         loss.stop()
     notes = {
@@ -183,8 +116,7 @@ def _documents(
 
 def _answers(teacher: Any, parts: Sequence[TokenArrays], recovery: Recovery) -> tuple[Tensor, int]:
     """The teacher's logits [N, C] of all documents, and how many of them it was asked now."""
-    data, folder = recovery.data, recovery.answers or recovery.checkpoints / "answers"
-    found = [teacher_answers(teacher, part, data.pad_id, data.num_outputs, recovery.settings, folder) for part in parts]
+    found = [recovery.answers_of(teacher, part) for part in parts]
     logits = [answers.logits_NC for answers in found]
     return (logits[0] if len(logits) == 1 else torch.cat(logits)), sum(answers.num_computed for answers in found)
 

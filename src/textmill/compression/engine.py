@@ -2,7 +2,7 @@
 
 The graph stays as it is; the bundle's manifest names the engine, and the runtime that evaluates and serves obeys it.
 
-Shapes: N documents, S of them that are compared, T tokens of a window, C outputs.
+Shapes: N documents, S of them that are compared, C outputs.
 """
 
 from pathlib import Path
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from textmill.bundle import ONNXRUNTIME
 from textmill.compression.export import MAX_DIFFERENCE
+from textmill.compression.feeds import feed_of, spread
 from textmill.data.tokens import TokenArrays
 from textmill.engines import Engine, open_engine
 from textmill.errors import UserError
@@ -40,7 +41,7 @@ def engine(source: Path, target: Path, data: TrainingData, *, name: str, precisi
         EngineDisagrees: a logit differs by more than MAX_DIFFERENCE, though all is computed in float32.
     """
     target.write_bytes(source.read_bytes())
-    rows = np.unique(np.linspace(0, len(data.validation) - 1, min(len(data.validation), _SAMPLE)).astype(np.int64))
+    rows = spread(len(data.validation), _SAMPLE)
     given_SC, expected_SC = (
         _ask(open_engine(target, engine, threads=None), data.validation, rows, data.pad_id)
         for engine in ({"name": name, "precision": precision}, ONNXRUNTIME)
@@ -67,16 +68,9 @@ def _ask(engine: Engine, documents: TokenArrays, rows: NDArray[np.int64], pad_id
     """Logits [S, C] of documents, each window alone, averaged over a document's windows."""
     logits = []
     for row in rows.tolist():
-        windows = [window.astype(np.int64) for window in documents[row]]
-        asked = [(ids_T, np.ones_like(ids_T)) if len(ids_T) else _nothing(pad_id) for ids_T in windows]
-        feeds = [{"input_ids": ids_T[None], "attention_mask": mask_T[None]} for ids_T, mask_T in asked]
+        feeds = [feed_of(window, pad_id) for window in documents[row]]
         logits.append(np.concatenate([engine.run(feed) for feed in feeds]).mean(axis=0))
     return np.stack(logits)
-
-
-def _nothing(pad_id: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """A window without tokens, as the runtime gives it to a graph."""
-    return np.array([pad_id]), np.array([0])
 
 
 def _rounds(graph: Path) -> bool:

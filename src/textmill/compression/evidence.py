@@ -4,6 +4,8 @@ bytes are.
 Shapes: N documents of the validation split, S of them that are looked at one by one, C outputs.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from scipy.special import expit
 
 from textmill.artifacts import write_json
 from textmill.bundle import MANIFEST, add_evidence, read_manifest
+from textmill.compression.feeds import feed_of, spread
 from textmill.compression.graph_parts import measure_parts
 from textmill.models.folder import load_model
 from textmill.training.dataset import TrainingData
@@ -61,7 +64,7 @@ def compare(
     manifest = read_manifest(bundle, verify=False)
     parity = agreement = None
     if network is not None:
-        rows = _sample(len(data.validation))
+        rows = spread(len(data.validation), _SAMPLE)
         parity = _compare(manifest, logits_NC, manifest, _ask(network, data, rows), rows, data)
     if found := _answers_of(parent, parents, logits_NC.shape):
         rows, of_parent_SC = found
@@ -89,7 +92,7 @@ def _answers_of(
     if not (parent / "torch").exists():
         return None
     network, _ = load_model(parent / "torch")
-    rows = _sample(len(data.validation))
+    rows = spread(len(data.validation), _SAMPLE)
     return rows, _ask(network, data, rows)
 
 
@@ -145,22 +148,24 @@ def _equal(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.bool_]:
     return np.asarray(a == b if a.ndim == 1 else (a == b).all(axis=1))
 
 
-def _sample(num_documents: int) -> NDArray[np.int64]:
-    return np.unique(np.linspace(0, num_documents - 1, min(num_documents, _SAMPLE)).astype(np.int64))
-
-
 def _ask(network: Any, data: TrainingData, rows: NDArray[np.int64]) -> FloatArray:
     """Logits [S, C] of a network in float32 on the CPU, each document alone; a document's windows are averaged."""
     network = network.to("cpu").eval()
     answers = []
-    with torch.no_grad():
+    with torch.no_grad(), _one_thread():
         for row in rows.tolist():
-            windows = [torch.from_numpy(window.astype(np.int64)) for window in data.validation[row]]
-            asked = [(ids_T, torch.ones_like(ids_T)) if len(ids_T) else _nothing(data.pad_id) for ids_T in windows]
-            answers.append(torch.cat([network(ids_T[None], mask_T[None]) for ids_T, mask_T in asked]).mean(dim=0))
+            feeds = [feed_of(window, data.pad_id) for window in data.validation[row]]
+            asked = [[torch.from_numpy(feed[name]) for name in ("input_ids", "attention_mask")] for feed in feeds]
+            answers.append(torch.cat([network(*given) for given in asked]).mean(dim=0))
     return np.asarray(torch.stack(answers).float().numpy())
 
 
-def _nothing(pad_id: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """A window without tokens, as the runtime gives it to a graph."""
-    return torch.tensor([pad_id]), torch.tensor([0])
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """torch adds in another order on other numbers of threads, and what it differs by is in bundle.json."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

@@ -9,7 +9,6 @@ Shape suffixes: V tokens of the vocabulary, R rank, D width.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -19,9 +18,8 @@ from textmill.compression.draft import DoesNotApply, Draft
 from textmill.compression.recovery import Recovery
 from textmill.compression.vocabulary.selection import count_tokens
 from textmill.models.low_rank import LowRankEmbedding, make_low_rank, token_embeddings
-from textmill.training.fit import fit
+from textmill.models.size import parameters_mb
 
-_FLOAT_BYTES = 4
 _UNSEEN = 0.5  # of an occurrence, for tokens that no document of the train split has
 
 
@@ -36,7 +34,7 @@ def factorize_embeddings(
     for one in members:
         _check(token_embeddings(one), rank)
     embeddings = [token_embeddings(one) for one in members]
-    before = _num_weights(model)
+    before = parameters_mb(model)
     counts = count_tokens(recovery.data.train, max(old.num_embeddings for old in embeddings))
     weight_V = torch.from_numpy(counts).double() + _UNSEEN
     errors = []
@@ -49,19 +47,11 @@ def factorize_embeddings(
             new.table.weight.copy_(codes_VR)
             new.projection.weight.copy_(directions_RD.T)
         errors.append(_lost(table_VD, codes_VR @ directions_RD, weight_V[: len(table_VD)]))
-    notes = {"mb_saved": round((before - _num_weights(model)) * _FLOAT_BYTES / 1e6, 3), "lost_share": max(errors)}
+    notes = {"mb_saved": round(before - parameters_mb(model), 3), "lost_share": max(errors)}
     if epochs is not None:
         assert learning_rate is not None
-        fit(
-            model,
-            recovery.data,
-            recovery.settings_for(epochs),
-            replace(recovery.hyper, learning_rate=learning_rate),
-            loss=recovery.loss(),
-            checkpoints=recovery.checkpoints / "factorize_embeddings",
-            logger=recovery.logger,
-            progress="factorize_embeddings",
-        )
+        folder = recovery.checkpoints / "factorize_embeddings"
+        recovery.train(model, folder, epochs=epochs, learning_rate=learning_rate, progress="factorize_embeddings")
     return Draft(model, recovery.data, notes)
 
 
@@ -103,7 +93,3 @@ def _lost(table_VD: Tensor, product_VD: Tensor, weight_V: Tensor) -> float:
     squares = (weight_V[:, None] * table_VD.double() ** 2).sum()
     missed = (weight_V[:, None] * (table_VD.double() - product_VD.double()) ** 2).sum()
     return round(float(missed / squares), 4)
-
-
-def _num_weights(model: Any) -> int:
-    return sum(parameter.numel() for parameter in model.parameters())

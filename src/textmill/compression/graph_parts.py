@@ -6,12 +6,12 @@ notes on each node; the quantizer's own nodes have no note, but flow into one th
 """
 
 import re
-from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-_SCOPES = "pkg.torch.onnx.name_scopes"
+from textmill.compression.quantization.graph_blocks import read_scope, readers_of
+
 _NUMBERED = re.compile(r"^(val|node|onnx|expand|const)\w*_?\d*$")
 _QUANTIZED = re.compile(r"(_quantized|_scale|_zero_point|_scales|_zp|_Q4G?\d*|_Q4)+$")
 _MOST_STEPS = 8  # from a weight to a node with a note
@@ -32,10 +32,7 @@ def measure_parts(model: Path) -> dict[str, int]:
     import onnx
 
     graph = onnx.load(model, load_external_data=False).graph
-    readers = defaultdict(list)
-    for node in graph.node:
-        for name in node.input:
-            readers[name].append(node)
+    readers = readers_of(graph)
     sizes = dict.fromkeys([*PARTS, "other"], 0)
     for tensor in graph.initializer:
         sizes[_find_part(_find_module(tensor.name, readers))] += tensor.ByteSize()
@@ -56,16 +53,7 @@ def _find_module(tensor: str, readers: Mapping[str, list[Any]]) -> str:
     for _ in range(_MOST_STEPS):
         nodes = [node for name in names for node in readers.get(name, ())]
         for node in nodes:
-            if module := _read_scope(node):
+            if module := read_scope(node):
                 return module
         names = [output for node in nodes for output in node.output]
-    return ""
-
-
-def _read_scope(node: Any) -> str:
-    """The module whose call a node is part of, such as `encoder.layer.0.attention.self.query`."""
-    for note in node.metadata_props:
-        if note.key == _SCOPES:
-            scopes = re.findall(r"'([^']*)'", note.value)
-            return scopes[-2] if len(scopes) > 1 else ""  # the last one is the operation itself
     return ""

@@ -8,14 +8,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from textmill.compression.distillation.soft_targets import SoftTargets
 from textmill.compression.draft import DoesNotApply, Draft
 from textmill.compression.pruning.cut import Sizes, applicable, cut
 from textmill.compression.pruning.importance import measure
-from textmill.compression.pruning.recovering import parents_answers, recover
 from textmill.compression.pruning.rounds import Told, in_rounds
-from textmill.compression.pruning.target import num_parameters, scaled_shares
+from textmill.compression.pruning.target import scaled_shares
 from textmill.compression.recovery import Recovery
 from textmill.models.depth import num_layers
+from textmill.models.size import num_parameters
+from textmill.training.objective import Loss
 
 KINDS = ("layers", "heads", "feed_forward", "width", "filters", "hidden")
 
@@ -58,7 +60,7 @@ def prune(
     taught = {"soft_weight": soft_weight, "temperature": temperature}
     settings = {"shares": asked, "importance": importance, "target": target and dict(target), **course, **taught}
     size = num_parameters(model)
-    loss = parents_answers(model, recovery, soft_weight, temperature)
+    loss = _loss(model, recovery, soft_weight, temperature)
 
     def cut_some(model: Any, number: int, told: Told) -> tuple[Any, Told]:
         scores = measure(model, [*asked], importance, recovery.data, recovery.settings.seed)
@@ -73,7 +75,7 @@ def prune(
         return model, {"sizes": sizes.of, "shares": scaled, "left": left}
 
     def train(model: Any, folder: Path) -> None:
-        recover(model, recovery, folder, epochs=epochs, learning_rate=learning_rate, loss=loss, progress="prune")
+        recovery.train(model, folder, epochs=epochs, learning_rate=learning_rate, loss=loss, progress="prune")
 
     model, told = in_rounds(model, recovery.checkpoints, rounds, settings, cut_some, train)
     notes = {"parameters": {"before": size, "after": num_parameters(model)}, "kept": _kept(model, [*asked])}
@@ -90,6 +92,15 @@ def unfit(model: Any, settings: Mapping[str, Any]) -> str | None:
     known = applicable(model)
     unknown = [kind for kind in KINDS if settings.get(kind) and kind not in known]
     return f"prune of {' and '.join(unknown)}" if unknown else None
+
+
+def _loss(parent: Any, recovery: Recovery, soft_weight: float, temperature: float | None) -> Loss | None:
+    """Against the parent's logits and the labels; None, the task's own, where these have no weight."""
+    if soft_weight == 0:
+        return None
+    data = recovery.data
+    logits_NC = recovery.answers_of(parent, data.train).logits_NC
+    return SoftTargets(data.task, logits_NC, recovery.loss(), temperature or 1.0, soft_weight)
 
 
 def _kept(model: Any, kinds: list[str]) -> dict[str, Any]:

@@ -26,9 +26,8 @@ from textmill.errors import UserError
 from textmill.models.folder import load_model, save_model
 from textmill.training.dataset import TrainingData
 
-# A new method costs one file, one line here and one file in config/steps/. On PyTorch it is a function of the model and
-# the `Recovery` that gives a `Draft`, with a function `unfit` beside it; on ONNX one of source, target and token arrays
-# that gives its notes. Both take the settings of their step by name.
+# On PyTorch a method is a function of the model and the `Recovery` that gives a `Draft`, with a function `unfit` beside
+# it; on ONNX one of source, target and token arrays that gives its notes. Both take the settings of their step by name.
 TORCH_METHODS = {
     "train_quantized": "textmill.compression.train_quantized:train_quantized",
     "prune": "textmill.compression.prune:prune",

@@ -19,7 +19,6 @@ import torch
 from torch import Tensor, nn
 
 from textmill.compression.draft import Draft
-from textmill.compression.pruning.recovering import recover
 from textmill.compression.pruning.rounds import Told, in_rounds
 from textmill.compression.recovery import Recovery
 from textmill.training.sparsity import HeldZeros
@@ -60,9 +59,7 @@ def sparsify(
 
     def train(model: Any, folder: Path) -> None:
         held = [HeldZeros(model)]
-        recover(
-            model, recovery, folder, epochs=epochs, learning_rate=learning_rate, callbacks=held, progress="sparsify"
-        )
+        recovery.train(model, folder, epochs=epochs, learning_rate=learning_rate, callbacks=held, progress="sparsify")
 
     model, _ = in_rounds(model, recovery.checkpoints, rounds, settings, cut, train)
     num_zeros = sum(int((weight_OI == 0).sum()) for _, weight_OI in _matrices(model))

@@ -5,13 +5,11 @@ Jacob et al.: Quantization and Training of Neural Networks for Efficient Integer
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from textmill.compression.draft import Draft
 from textmill.compression.quantization.fake import fake_int8
 from textmill.compression.recovery import Recovery
-from textmill.training.fit import fit
 
 
 def train_quantized(model: Any, recovery: Recovery, *, per_channel: bool, epochs: int, learning_rate: float) -> Draft:
@@ -21,14 +19,11 @@ def train_quantized(model: Any, recovery: Recovery, *, per_channel: bool, epochs
         per_channel: as that of the `quantize` step which follows.
     """
     with fake_int8(model, per_channel=per_channel):
-        fitted = fit(
+        fitted = recovery.train(
             model,
-            recovery.data,
-            recovery.settings_for(epochs),
-            replace(recovery.hyper, learning_rate=learning_rate),
-            loss=recovery.loss(),
-            checkpoints=recovery.checkpoints / "train_quantized",
-            logger=recovery.logger,
+            recovery.checkpoints / "train_quantized",
+            epochs=epochs,
+            learning_rate=learning_rate,
             progress="train_quantized",
         )
     return Draft(model.eval(), recovery.data, {"validation_score_rounded": fitted.score})

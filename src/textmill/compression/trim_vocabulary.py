@@ -20,10 +20,9 @@ from textmill.compression.vocabulary.selection import count_tokens, select_token
 from textmill.compression.vocabulary.trimmed import trim_tokenizer
 from textmill.data.tokenization.tokenizer import load_tokenizer
 from textmill.data.tokens import TokenArrays
+from textmill.models.size import parameters_mb
 from textmill.models.vocabulary import fixed_ids, keep_tokens
 from textmill.training.dataset import TrainingData
-
-_FLOAT_BYTES = 4
 
 
 def trim_vocabulary(
@@ -47,7 +46,7 @@ def trim_vocabulary(
         drop_characters=drop_characters,
     )
     new = trim_tokenizer(old, kept)
-    before = _num_weights(model)
+    before = parameters_mb(model)
     keep_tokens(model, kept.tolist(), old, new)
     folder = recovery.checkpoints / "tokens"
     pad_id = int(np.searchsorted(kept, data.pad_id))
@@ -59,7 +58,7 @@ def trim_vocabulary(
     notes = {
         "tokens_before": old.get_vocab_size(),
         "tokens_after": len(kept),
-        "mb_saved": round((before - _num_weights(model)) * _FLOAT_BYTES / 1e6, 3),
+        "mb_saved": round(before - parameters_mb(model), 3),
         **read,
     }
     return Draft(model, TrainingData.open(folder), notes)
@@ -85,7 +84,3 @@ def _coverage(tokens: TokenArrays, kept: NDArray[np.int64]) -> dict[str, float]:
         "uncovered_tokens": round(num_lost / max(len(tokens.ids), 1), 6),
         "uncovered_documents": round(documents / max(len(tokens), 1), 6),
     }
-
-
-def _num_weights(model: Any) -> int:
-    return sum(parameter.numel() for parameter in model.parameters())

@@ -8,6 +8,12 @@ from textmill.config.steps import Step
 
 # Methods that work on ONNX, in the order in which they may follow each other: behind them no PyTorch is left.
 ON_ONNX = ("quantize", "engine")
+# Methods that change weights, and those whose work is lost by that.
+_CHANGING = ("prune", "sparsify", "distill", "factorize_embeddings", "train_quantized")
+_LOST = {
+    "sparsify": "its zeros would be filled again",
+    "train_quantized": "the weights would no longer be trained for int8",
+}
 
 
 class Recipe(Section):
@@ -37,8 +43,25 @@ class Compress(Section):
                     raise ValueError(f"recipes.{name}.from: {' -> '.join([*seen, recipe.parent])} is a circle")
                 seen.append(recipe.parent)
                 recipe = self.recipes[recipe.parent]
-        self._check_torch_weights()
+        self._check_order()
         return self
+
+    def _check_order(self) -> None:
+        self._check_torch_weights()
+        for name, recipe in self.recipes.items():
+            methods = self._methods(recipe)
+            for place, method in enumerate(methods):
+                behind = [other for other in methods[place + 1 :] if other in _CHANGING and other != method]
+                if method in _LOST and behind:
+                    raise ValueError(
+                        f"recipes.{name}: {' -> '.join(methods)} would lose what {method} does: {_LOST[method]} by "
+                        f"{behind[0]}. Put {method} behind it, or leave it out"
+                    )
+
+    def _methods(self, recipe: Recipe) -> list[str]:
+        """All that a recipe's model goes through, from the trained one on."""
+        earlier = [] if recipe.parent == "trained" else self._methods(self.recipes[recipe.parent])
+        return [*earlier, *(step.method for step in recipe.steps)]
 
     def _check_torch_weights(self) -> None:
         """A model that went through ONNX has no PyTorch weights: only a later one of these methods can follow it."""
@@ -57,8 +80,7 @@ class Compress(Section):
         if recipe.parent == "trained":
             return []
         parent = self.recipes[recipe.parent]
-        own = [step.method for step in parent.steps if step.method in ON_ONNX]
-        return [*self._behind_onnx(parent), *own]
+        return [method for method in self._methods(parent) if method in ON_ONNX]
 
     @model_validator(mode="after")
     def _searched_recipes_can_be_made(self) -> "Compress":
@@ -67,7 +89,7 @@ class Compress(Section):
             searched = Recipe(**{"from": "full", "steps": space.first_steps(names)})
             try:
                 alone = {"full": self.recipes["full"], "searched": searched}
-                self.model_copy(update={"recipes": alone})._check_torch_weights()
+                self.model_copy(update={"recipes": alone})._check_order()
             except ValueError as error:
                 raise ValueError(f"search.space.recipes: {' -> '.join(names)}: {error}") from None
         return self

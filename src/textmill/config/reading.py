@@ -2,20 +2,30 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import ValidationError
 
 from textmill.config.base import Section
 from textmill.config.params import Params
+from textmill.config.steps import Step
+from textmill.config.steps.distill import Student
 from textmill.errors import UserError
 
 if TYPE_CHECKING:
     from ruamel.yaml import YAML
 
 
-_TAGS = ("quantize", "prune", "sparsify", "distill", "invariance", "directional", "expectation")  # of members of a list
 _NO_DIMENSION = ("union_tag_not_found", "union_tag_invalid", "model_attributes_type")  # pydantic's types of errors
+
+
+def _tags(union: Any, key: str) -> set[str]:
+    """What tells the members of a union apart."""
+    return {get_args(member.model_fields[key].annotation)[0] for member in get_args(get_args(union)[0])}
+
+
+_TAGS = _tags(Step, "method") | {"invariance", "directional", "expectation"}  # of members of a list
+_STUDENTS = _tags(Student, "family")
 
 
 class InvalidParams(UserError):
@@ -86,6 +96,8 @@ def _written(place: Sequence[int | str]) -> Iterator[str]:
     for before, key in zip([None, *place], place, strict=False):
         if isinstance(before, int) and key in _TAGS:
             continue
+        if before == "student" and key in _STUDENTS:
+            continue
         if before == "source" and key in ("one", "each"):
             continue
         if tuple(place[:2]) == ("tune", "space") and key in ("float", "int", "categorical"):
@@ -107,6 +119,8 @@ def _allowed_keys(place: Sequence[int | str]) -> list[str]:
             node = node["additionalProperties"]
         else:
             node = node["items"] if "items" in node else node["properties"][key]
+        if "anyOf" in node:  # a section that may be left out
+            node = next(option for option in node["anyOf"] if option.get("type") != "null")
         if "$ref" in node:
             node = schema["$defs"][node["$ref"].rsplit("/", 1)[-1]]
     return sorted(node["properties"])

@@ -4,6 +4,8 @@ from typing import Any, cast
 
 from torch import nn
 
+from textmill.models.size import num_parameters
+
 # A rate that nobody chooses: what has it after the model is built takes its rate from the config's dropout of hidden
 # states. (2**-20 keeps it apart from 0.1, and is exact in binary.)
 _MARK = 0.1 + 2**-20
@@ -56,7 +58,7 @@ def find_blocks(encoder: nn.Module) -> list[nn.Module]:
     Outermost, because a block may hold a list of its own, such as a mixture's experts. Empty if there is no list.
     """
     lists = _outermost_lists(encoder)
-    sizes = [sum(parameter.numel() for parameter in blocks.parameters()) for blocks in lists]
+    sizes = [num_parameters(blocks) for blocks in lists]
     return list(lists[sizes.index(max(sizes))]) if lists else []
 
 

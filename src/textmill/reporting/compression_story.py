@@ -4,13 +4,13 @@ and scores no worse, and what its bytes are spent on."""
 from collections.abc import Mapping
 from typing import Any
 
+from textmill.evaluation.selection import REFERENCE
 from textmill.paths import BASELINE
 from textmill.reporting.comparison import find_pair
 from textmill.reporting.facts import Facts
 from textmill.reporting.quality_story import span
 
 _MOST_NOTES = 12  # of a step
-EXPORTED = "full"  # what `trained` is in the tables
 _PARTS = {
     "embeddings": "embeddings",
     "attention": "attention",
@@ -50,9 +50,9 @@ def tell_variant(facts: Facts, name: str) -> dict[str, Any] | None:
         for regression.
     """
     recipe = facts.params.compress.recipes.get(name)
-    if recipe is None or name == EXPORTED:
+    if recipe is None or name == REFERENCE:
         return None
-    parent = EXPORTED if recipe.parent == "trained" else recipe.parent
+    parent = REFERENCE if recipe.parent == "trained" else recipe.parent  # `full` is what `trained` was exported to
     pair = find_pair(facts.pairs, name, parent)
     flips, num_documents = pair["flips"], facts.pairs["num_documents"]
     return {
@@ -72,7 +72,7 @@ def _tell_making(facts: Facts, name: str) -> dict[str, Any] | None:
     if evidence is None:
         return None
     by_name = {model["name"]: model for model in facts.models}
-    model, full = by_name[name], by_name[EXPORTED]
+    model, full = by_name[name], by_name[REFERENCE]
     sizes = evidence["bytes"]
     return {
         **model,

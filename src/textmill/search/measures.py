@@ -15,6 +15,7 @@ from torch import nn
 
 from textmill.data.batches import Batch, ordered_batches
 from textmill.errors import UserError
+from textmill.models.size import parameters_mb
 from textmill.search.liveness import ERROR
 from textmill.training.crossvalidation import take
 from textmill.training.dataset import TrainingData
@@ -68,7 +69,7 @@ def measure_model(model: nn.Module, data: TrainingData, metrics: Sequence[str]) 
     if "latency_ms" in metrics:
         figures["latency_ms"] = latency_ms(model, data)
     if "size_mb" in metrics:
-        figures["size_mb"] = 4e-6 * sum(parameter.numel() for parameter in model.parameters())
+        figures["size_mb"] = parameters_mb(model)
     return figures
 
 

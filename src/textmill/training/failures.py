@@ -49,8 +49,8 @@ class StepFacts:
         raise DivergedTraining(
             f"The training {what} at step {self.step} (epoch {self.epoch + 1}), at learning rate "
             f"{self.learning_rate:.3g}, in a batch of the documents {listed}{rest} (rows of data/splits/train.parquet, "
-            "from 0). Lower the learning rate (tune.fixed or tune.space) or training.gradient_clip, raise "
-            "warmup_fraction, or set training.precision: 32-true."
+            "from 0). Lower the learning rate (tune.fixed or tune.space; of a recipe, its step's learning_rate) or "
+            "training.gradient_clip, raise warmup_fraction, or set training.precision: 32-true."
         )
 
 

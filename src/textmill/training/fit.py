@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader
 
 from textmill.data.batches import ordered_batches, train_batches
 from textmill.data.tokens import TokenArrays
+from textmill.models.size import num_parameters
 from textmill.tasks import PRIMARY, PRIMARY_NAMES
 from textmill.training.augmentation import build_augment
 from textmill.training.averaging import WeightAverage
@@ -111,7 +112,7 @@ def _stamp(model: nn.Module, data: TrainingData, settings: Settings, hyper: Hype
         **asdict(hyper),
         "num_documents": len(data.train if data.indices is None else data.indices),
         "max_length": data.max_length,
-        "num_parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "num_parameters": num_parameters(model),
     }
 
 

@@ -165,6 +165,17 @@ def test_errors_are_recorded_and_counted(paths):
     assert study.n_trials == 1
 
 
+def test_a_search_that_ends_with_an_error_has_a_record_of_what_is_finished(paths):
+    space = {"steps": {**SPACE["steps"]}, "recipes": [["int8"], ["layers"]]}
+    space["steps"]["layers"] = {**SPACE["steps"]["layers"], "student": {"family": "transformer", "num_layers": 7}}
+    with pytest.raises(TooManyFailures):
+        run(paths, num_trials=2, space=space, max_failures=1)
+    record = read_json(paths.compression_search)
+    assert [trial["state"] for trial in record["trials"]] == ["complete", "fail"]
+    assert record["chosen"] == "0" and record["num_trials"] == 2
+    assert pick(record, None)["recipe"] == "int8"
+
+
 def test_a_trial_that_takes_too_long_has_failed(paths):
     space = {**SPACE, "recipes": [["layers", "int8"]]}
     with pytest.raises(TooManyFailures, match=r"It took longer than compress\.search\.trial_minutes"):

@@ -2,13 +2,12 @@ import copy
 import json
 import shutil
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import pytest
-import pytorch_lightning as pl
 import torch
 
+from tests.stopping import Stopped, stop_recovery
 from tests.tiny_model import (
     HYPER,
     META,
@@ -20,7 +19,6 @@ from tests.tiny_model import (
     write_tokens,
 )
 from textmill.bundle import read_manifest
-from textmill.compression import distill as module
 from textmill.compression.distill import distill, unfit
 from textmill.compression.distillation.intermediate import Recorder, hidden_distance, relation_divergence, watched
 from textmill.compression.distillation.students import StudentNotSmaller, evenly_spaced
@@ -133,20 +131,6 @@ INSIDE = {
 }
 
 
-class Stopped(Exception):
-    """Stands for a kill."""
-
-
-class StopAfter(pl.Callback):
-    def __init__(self, num_batches):
-        self.remaining = num_batches
-
-    def on_train_batch_start(self, *_):
-        self.remaining -= 1
-        if self.remaining < 0:
-            raise Stopped
-
-
 @pytest.mark.parametrize(
     ("student", "step"),
     [
@@ -159,7 +143,7 @@ def test_killed_and_started_again_it_gives_the_same_weights(teach, monkeypatch, 
     settings = replace(SETTINGS, checkpoint_minutes=1e-9)
     undisturbed = teach(tiny_transformer(), student, folder="a", settings=settings, epochs=2, **step).model
     with monkeypatch.context() as patched:
-        patched.setattr(module, "fit", partial(module.fit, callbacks=[StopAfter(6)]))
+        stop_recovery(patched, 6)
         with pytest.raises(Stopped):
             teach(tiny_transformer(), student, folder="b", settings=settings, epochs=2, **step)
     torch.rand(7)  # another process has drawn other numbers before

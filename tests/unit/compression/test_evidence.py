@@ -86,6 +86,21 @@ def test_bundle_json_has_the_figures_and_no_time(tokens, tmp_path):
     assert "seconds" not in json.dumps(manifest["evidence"])
 
 
+def test_the_figures_do_not_depend_on_the_number_of_threads(tokens, tmp_path, monkeypatch):
+    """bundle.json holds them, and the same model made again is the same bytes."""
+    model = outspoken(tiny_model("bag_of_embeddings", tokens))
+    make(tmp_path, tokens, ("full", "trained", []), model=model)
+    data, own_NC, used = TrainingData.open(tokens), logits(tmp_path / "full/bundle", tokens), []
+    monkeypatch.setattr(model, "forward", lambda *given: (used.append(torch.get_num_threads()), torch.zeros(1, 2))[1])
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        compare(tmp_path / "full/bundle", own_NC, data, model, tmp_path / "nothing", data)
+        assert set(used) == {1} and torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_an_opposite_network_changes_every_answer(tokens, tmp_path):
     """Its head gives the logits of the other label: whatever the one has right, the other has wrong."""
     model = outspoken(tiny_model("bag_of_embeddings", tokens))

@@ -19,12 +19,13 @@ from tests.tiny_model import (
 from textmill.compression.draft import DoesNotApply
 from textmill.compression.export import export_onnx
 from textmill.compression.prune import prune, unfit
-from textmill.compression.pruning.target import UnreachableTarget, num_parameters
+from textmill.compression.pruning.target import UnreachableTarget
 from textmill.compression.recovery import Recovery
 from textmill.models.bert_layers import num_heads
 from textmill.models.depth import num_layers
 from textmill.models.ensemble import Ensemble
 from textmill.models.folder import load_model, save_model
+from textmill.models.size import num_parameters
 from textmill.training.checkpoints import UnusableCheckpoint
 from textmill.training.dataset import TrainingData
 
@@ -99,15 +100,20 @@ def test_each_round_trains_for_its_epochs(recovery):
     assert not model.training
 
 
+def test_the_parents_answers_are_kept_as_a_teachers_are(recovery):
+    prune(tiny_transformer(), recovery, heads=0.5, soft_weight=0.5, temperature=2.0, **QUICK)
+    assert len(list((recovery.checkpoints / "answers").glob("*.npy"))) == 1
+
+
 class Killed(BaseException):
     pass
 
 
 def killed_in(monkeypatch, round_number):
     """Lets training end with the process in that round, after its first epoch."""
-    from textmill.compression.pruning import recovering
+    from textmill.compression import recovery
 
-    real = recovering.fit
+    real = recovery.fit
 
     def fit(model, data, settings, hyper, **named):
         if named["checkpoints"].name == f"round-{round_number}":
@@ -121,7 +127,7 @@ def killed_in(monkeypatch, round_number):
             named["callbacks"] = [*named["callbacks"], Kill()]
         return real(model, data, settings, hyper, **named)
 
-    monkeypatch.setattr(recovering, "fit", fit)
+    monkeypatch.setattr(recovery, "fit", fit)
 
 
 def test_a_killed_recipe_goes_on_in_its_round(recovery, tmp_path, monkeypatch):

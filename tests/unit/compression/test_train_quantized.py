@@ -3,17 +3,15 @@
 import json
 import shutil
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import onnxruntime
 import pytest
-import pytorch_lightning as pl
 import torch
 from torch import nn
 
+from tests.stopping import Stopped, stop_recovery
 from tests.tiny_model import BLOCKS, HYPER, META, SETTINGS, outspoken, tiny_encoder, tiny_model, write_tokens
-from textmill.compression import train_quantized as method
 from textmill.compression.export import export_onnx
 from textmill.compression.quantization.fake import fake_int8, round_activation, round_weight
 from textmill.compression.quantize import quantize
@@ -146,20 +144,6 @@ def test_names_come_back_when_training_fails(tokens):
     )
 
 
-class Stopped(Exception):
-    """Stands for a kill."""
-
-
-class StopAfter(pl.Callback):
-    def __init__(self, num_batches):
-        self.remaining = num_batches
-
-    def on_train_batch_start(self, *_):
-        self.remaining -= 1
-        if self.remaining < 0:
-            raise Stopped
-
-
 @pytest.mark.parametrize("name", ["text_cnn", "lstm"])
 def test_killed_and_started_again_it_gives_the_same_weights(name, tokens, data, tmp_path, monkeypatch):
     settings = replace(SETTINGS, checkpoint_minutes=1e-9)
@@ -170,7 +154,7 @@ def test_killed_and_started_again_it_gives_the_same_weights(name, tokens, data, 
 
     undisturbed = train("a")
     with monkeypatch.context() as patched:
-        patched.setattr(method, "fit", partial(method.fit, callbacks=[StopAfter(13)]))
+        stop_recovery(patched, 13)
         with pytest.raises(Stopped):
             train("b")
     assert (tmp_path / "b/train_quantized/last.ckpt").exists()

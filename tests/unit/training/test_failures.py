@@ -43,7 +43,7 @@ def test_a_loss_that_is_no_number_stops_with_its_place_and_documents(data, accum
     assert f"training loss is nan at step {spoil.step} (epoch 2), at learning rate 0.00" in told
     assert f"documents {', '.join(map(str, spoil.batch[:8]))}" in told
     assert "data/splits/train.parquet" in told
-    assert "learning rate" in told
+    assert "(tune.fixed or tune.space; of a recipe, its step's learning_rate)" in told
     assert "training.precision" in told
 
 

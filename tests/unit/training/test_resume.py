@@ -8,6 +8,7 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
+from tests.stopping import StopAfter, Stopped
 from tests.tiny_model import HYPER, SETTINGS, tiny_transformer, write_tokens
 from textmill.training.checkpoints import BEST, LAST, UnusableCheckpoint
 from textmill.training.dataset import TrainingData
@@ -20,22 +21,6 @@ NOW = 1e-9  # minutes: a checkpoint after every step
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     return TrainingData.open(write_tokens(tmp_path_factory.mktemp("tokens")))
-
-
-class Stopped(Exception):
-    """Stands for a kill: nothing is saved because of it."""
-
-
-class StopAfter(pl.Callback):
-    """Ends a run after so many batches of its own, after what else watches a batch."""
-
-    def __init__(self, num_batches):
-        self.remaining = num_batches
-
-    def on_train_batch_start(self, *_):
-        self.remaining -= 1
-        if self.remaining < 0:
-            raise Stopped
 
 
 class Steps(pl.Callback):

@@ -19,6 +19,7 @@ from textmill.models.embeddings import new_embeddings
 from textmill.models.encoder_config import InvalidConfig, first_line
 from textmill.models.folder import family
 from textmill.models.low_rank import token_embeddings
+from textmill.models.size import num_parameters
 from textmill.models.transformer import Transformer
 from textmill.training.dataset import TrainingData
 
@@ -69,10 +70,6 @@ def check_smaller(student: Any, teacher: Any) -> None:
             f"{limit:,}: nothing would be gained. Give the student fewer layers, a smaller hidden_size, or an "
             "embedding_size below the teacher's."
         )
-
-
-def num_parameters(model: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in model.parameters())
 
 
 def evenly_spaced(num_kept: int, depth: int) -> list[int]:

@@ -9,11 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from textmill.bundle import ONNXRUNTIME
 from textmill.compression.export import export_onnx
+from textmill.compression.feeds import Feed, feed_of
 from textmill.compression.pruning.cut import Sizes, cut
 from textmill.compression.pruning.importance import Scores
-from textmill.data.tokens import TokenArrays
+from textmill.engines import Engine, open_engine
 from textmill.errors import UserError
+from textmill.models.size import num_parameters
 from textmill.training.dataset import TrainingData
 
 _STEPS = {"parameters": 12, "latency": 6}  # halvings: to 1/4096 and 1/64 of the shares
@@ -59,10 +62,6 @@ def scaled_shares(
     return {kind: high * share for kind, share in shares.items()}, reached
 
 
-def num_parameters(model: Any) -> int:
-    return sum(parameter.numel() for parameter in model.parameters())
-
-
 def parameters_left(model: Any) -> Callable[[Any], float]:
     """What share of a network's parameters a smaller one has."""
     return lambda smaller: num_parameters(smaller) / num_parameters(model)
@@ -77,45 +76,37 @@ def latency_left(model: Any, data: TrainingData, folder: Path) -> Callable[[Any]
     Args:
         folder: for the graphs, which are removed again.
     """
-    documents = _documents(data.validation)
-    parent = _session(model, data, folder / "parent.onnx")
+    feeds = _feeds(data)
+    parent = _engine(model, data, folder / "parent.onnx")
 
     def left(smaller: Any) -> float:
-        session = _session(smaller, data, folder / "smaller.onnx")
-        ratios = [_seconds(session, documents) / _seconds(parent, documents) for _ in range(_PASSES)]
+        engine = _engine(smaller, data, folder / "smaller.onnx")
+        ratios = [_seconds(engine, feeds) / _seconds(parent, feeds) for _ in range(_PASSES)]
         return float(np.median(ratios))
 
     return left
 
 
-def _documents(tokens: TokenArrays) -> list[list[np.ndarray]]:
-    """Windows of documents of all lengths, int64 [1, T] each: the shortest, the longest and those between."""
+def _feeds(data: TrainingData) -> list[Feed]:
+    """Windows of documents of all lengths, each alone: of the shortest, the longest and those between."""
+    tokens = data.validation
     order = np.argsort(tokens.lengths, kind="stable")
     chosen = order[np.linspace(0, len(order) - 1, min(_DOCUMENTS, len(order))).astype(int)]
-    return [[window.astype(np.int64)[None] for window in tokens[i]] for i in chosen]
+    return [feed_of(window, data.pad_id) for i in chosen for window in tokens[i]]
 
 
-def _session(model: Any, data: TrainingData, path: Path) -> Any:
+def _engine(model: Any, data: TrainingData, path: Path) -> Engine:
     """The float32 graph in the runtime that serves, on one thread."""
-    import onnxruntime
-
     export_onnx(model, path, data.validation, data.pad_id)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    engine = open_engine(path, ONNXRUNTIME, threads=1)
     path.unlink()
-    return session
+    return engine
 
 
-def _seconds(session: Any, documents: list[list[np.ndarray]]) -> float:
-    """The time of all documents, each window on its own."""
-    names = [node.name for node in session.get_inputs()]
+def _seconds(engine: Engine, feeds: list[Feed]) -> float:
     start = time.perf_counter()
-    for windows in documents:
-        for ids_1T in windows:
-            inputs = {"input_ids": ids_1T, "attention_mask": np.ones_like(ids_1T)}
-            session.run(None, {name: inputs[name] for name in names})
+    for feed in feeds:
+        engine.run({name: feed[name] for name in engine.inputs})
     return time.perf_counter() - start
 
 

@@ -1,6 +1,6 @@
 """Documents of the train split that a graph is looked at with: for ranges of activations, and for what rounding costs.
 
-Shape suffixes: N documents, W windows, T tokens, C outputs.
+Shape suffixes: N documents, C outputs.
 """
 
 from collections.abc import Iterator
@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax
 
+from textmill.compression.feeds import Feed, feed_of
 from textmill.errors import UserError
 from textmill.tasks import Task
 from textmill.training.dataset import TrainingData
 
-Feed = dict[str, NDArray[np.int64]]
 FloatArray = NDArray[np.float32]
 
 
@@ -40,15 +40,7 @@ def sample_documents(data: TrainingData | None, num_documents: int, key: str) ->
             "has some, or use arithmetic: dynamic_int8 without keep_float, which needs none."
         )
     places = np.linspace(0, len(indices) - 1, min(num_documents, len(indices))).round().astype(np.int64)
-    return [[_feed(window, data.pad_id) for window in data.train[int(indices[place])]] for place in places]
-
-
-def _feed(window: NDArray[np.integer], pad_id: int) -> Feed:
-    """A window alone; one without tokens is padding that is not attended to, as the runtime has it."""
-    if not len(window):
-        return {"input_ids": np.array([[pad_id]]), "attention_mask": np.zeros((1, 1), np.int64)}
-    ids_1T = np.asarray(window, np.int64)[None]
-    return {"input_ids": ids_1T, "attention_mask": np.ones_like(ids_1T)}
+    return [[feed_of(window, data.pad_id) for window in data.train[int(indices[place])]] for place in places]
 
 
 def answers(graph: Path, documents: list[list[Feed]]) -> FloatArray:

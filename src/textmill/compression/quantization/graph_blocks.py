@@ -25,18 +25,14 @@ def find_blocks(graph: Path) -> list[Block]:
     """The blocks of a float32 graph, from the input to the output."""
     import onnx
 
-    return blocks_of(onnx.load(graph).graph)
-
-
-def blocks_of(graph: Any) -> list[Block]:
-    """The same of a graph in memory."""
-    weights = {tensor.name: tensor for tensor in graph.initializer}
+    read = onnx.load(graph).graph
+    weights = {tensor.name: tensor for tensor in read.initializer}
     grouped: dict[tuple[str, str], list[Any]] = defaultdict(list)
-    for node in graph.node:
+    for node in read.node:
         if weight_of(node, weights) is not None:
             grouped[node.op_type, node.input[0]].append(node)
     return [
-        Block(" + ".join(_module(node) for node in nodes), tuple(node.name for node in nodes))
+        Block(" + ".join(read_scope(node) or node.name for node in nodes), tuple(node.name for node in nodes))
         for nodes in grouped.values()
     ]
 
@@ -87,11 +83,10 @@ def replace_nodes(graph: Any, nodes: list[Any]) -> None:
     graph.node.extend(nodes)
 
 
-def _module(node: Any) -> str:
-    """The module whose call a node is, such as `encoder.layer.0.attention.self.query`; else the node's own name."""
+def read_scope(node: Any) -> str:
+    """The module whose call a node is part of, such as `encoder.layer.0.attention.self.query`; empty if none says."""
     for note in node.metadata_props:
         if note.key == _SCOPES:
             scopes = re.findall(r"'([^']*)'", note.value)
-            if len(scopes) > 1 and scopes[-2]:  # the last one is the operation itself
-                return str(scopes[-2])
-    return str(node.name)
+            return scopes[-2] if len(scopes) > 1 else ""  # the last one is the operation itself
+    return ""

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from textmill.compression.quantization.documents import Feed, answers, divergence
+from textmill.compression.feeds import Feed
+from textmill.compression.quantization.documents import answers, divergence
 from textmill.compression.quantization.graph_blocks import Block, find_blocks, nodes_of
 from textmill.errors import UserError
 from textmill.tasks import Task

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from textmill.compression.draft import DoesNotApply
-from textmill.compression.quantization.documents import Feed
+from textmill.compression.feeds import Feed
 from textmill.compression.quantization.graph_blocks import readers_of, replace_initializers, replace_nodes
 
 _SMALLEST = 1e-5  # of a factor's parts, as in the authors' code

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from textmill.compression.quantization.documents import Feed
+from textmill.compression.feeds import Feed
 from textmill.compression.quantization.dynamic import write_int8_tables
 
 Calibration = Literal["min_max", "entropy", "percentile"]

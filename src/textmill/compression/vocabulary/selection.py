@@ -45,7 +45,7 @@ def select_tokens(
         raise TooFewTokens(
             f"compress.recipes: trim_vocabulary is to keep at most {max_tokens:,} tokens, but {len(kept):,} must stay: "
             f"{len(pieces.always):,} special ones and bytes, the others single characters, which other words are "
-            f"spelt with. Set max_tokens to {len(kept):,} or more{_advice(pieces, drop_characters)}."
+            f"spelt with. Set max_tokens to {len(kept):,} or more{_advice(pieces, len(kept))}."
         )
     names = {number: token for token, number in pieces.ids.items()}
     for number in _most_frequent_first(counts, min_count):
@@ -61,5 +61,8 @@ def _most_frequent_first(counts: Integers, min_count: int) -> Iterable[int]:
     return map(int, order[counts[order] >= min_count])
 
 
-def _advice(pieces: Pieces, drop_characters: bool) -> str:
-    return ", or drop_characters to true" if not drop_characters and pieces.spells_anything else ""
+def _advice(pieces: Pieces, num_kept: int) -> str:
+    """What else would let fewer tokens stay."""
+    fewest = len(pieces.always)
+    helps = fewest < num_kept and pieces.spells_anything
+    return f", or drop_characters to true, with {fewest:,} or more" if helps else ""

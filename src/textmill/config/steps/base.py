@@ -9,7 +9,8 @@ class StepSection(Section):
     """A step of a recipe.
 
     A step is what it names: a key that may be left out stands for not doing something (a share of 0, no target), never
-    for a value that somebody has to choose. So `dvc params diff` still sees every knob that is turned.
+    for a value that somebody has to choose, but for `arithmetic` of quantize. So `dvc params diff` still sees every
+    knob that is turned.
     """
 
 

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from scipy.special import expit, log_softmax
 
-from textmill.compression.distill import SoftTargets
+from textmill.compression.distillation.soft_targets import SoftTargets
 from textmill.training.objective import build_loss, cross_entropy
 
 

@@ -8,7 +8,6 @@ from textmill.compression.distillation.students import (
     build_student,
     check_smaller,
     evenly_spaced,
-    num_parameters,
     principal_directions,
     token_vectors,
 )
@@ -17,6 +16,7 @@ from textmill.models.depth import num_layers
 from textmill.models.ensemble import Ensemble
 from textmill.models.folder import load_model, save_model
 from textmill.models.low_rank import make_low_rank
+from textmill.models.size import num_parameters
 from textmill.training.dataset import TrainingData
 
 SMALL = {

@@ -1,6 +1,7 @@
 """Shares are scaled to what a target needs; what is cut is gone from file, operations and clock."""
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,8 +14,9 @@ from textmill.artifacts import size_mb
 from textmill.compression.export import export_onnx
 from textmill.compression.pruning.cut import Sizes, cut
 from textmill.compression.pruning.importance import measure
-from textmill.compression.pruning.target import UnreachableTarget, latency_left, num_parameters, scaled_shares
+from textmill.compression.pruning.target import UnreachableTarget, latency_left, scaled_shares
 from textmill.models.encoder_loading import load_encoder
+from textmill.models.size import num_parameters
 from textmill.models.transformer import Transformer
 from textmill.training.dataset import TrainingData
 
@@ -48,6 +50,14 @@ def test_an_impossible_target_names_the_smallest_that_is(data):
     least = (12 * 52 + 2) / (24 * 52 + 2)
     with pytest.raises(UnreachableTarget, match=rf"parameters: 0\.2, .*\(width: 0\.5\), {least:.3f} .*Set target\.par"):
         scaled_shares(model, {"width": 0.5}, {"parameters": 0.2}, sizes, scores, data)
+
+
+def test_a_document_without_tokens_is_timed_too(data, tmp_path):
+    offsets = data.validation.offsets.copy()
+    offsets[1] = offsets[0]
+    empty = replace(data, validation=replace(data.validation, offsets=offsets))
+    model = tiny_model("lstm", data.folder)  # onnxruntime's takes no sequence without a place
+    assert latency_left(model, empty, tmp_path)(model) > 0
 
 
 @pytest.mark.slow

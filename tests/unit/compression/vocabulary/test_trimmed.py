@@ -181,6 +181,9 @@ def test_a_limit_below_what_must_stay_is_refused():
     old = small_tokenizer("byte_bpe")
     with pytest.raises(TooFewTokens, match=r"at most 99 tokens, but 261 must stay.*Set max_tokens to 261 or more\.$"):
         trim(old, [], max_tokens=99)
+    old = small_tokenizer("words")  # of whose tokens none is a character
+    with pytest.raises(TooFewTokens, match=r"at most 2 tokens, but 6 must stay.*Set max_tokens to 6 or more\.$"):
+        trim(old, [], max_tokens=2)
 
 
 def test_words_without_an_unknown_token_cannot_be_trimmed():

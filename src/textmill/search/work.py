@@ -99,7 +99,7 @@ class _Worker:
         space: Space,
         fixed: Mapping[str, Any],
         limits: Limits,
-        first: Sequence[Mapping[str, Any]] | None,
+        first: Sequence[Mapping[str, Any]] | None = None,
     ):
         self.study, self.objective, self.space, self.fixed, self.limits = study, objective, space, fixed, limits
         self.first = first
